@@ -1,0 +1,96 @@
+// The two encodings of messages. Bytes in, documents out; no descriptors.
+//
+// Strings of a document that are not valid UTF-8 and binary values are "bytes": msgpack carries them as
+// `bin`; JSON as a string where they are valid UTF-8, else as {"base64": "…"}.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/wire/json.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask::wire {
+
+enum class Encoding { kJson, kMsgpack };
+
+/// Limits a decoder enforces while it decodes, so that memory stays bounded whatever arrives.
+struct DecodeLimits {
+  size_t depth;
+  size_t elements;
+};
+DecodeLimits request_limits();
+/// For replies and published files, whose sender is trusted to be a supervisor of the right owner.
+DecodeLimits reply_limits();
+
+/// One JSON text. parse_error, too_deep, frame_too_large (too many elements).
+Result<Json> decode_json(std::string_view text, DecodeLimits limits);
+/// One complete msgpack object.
+Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits);
+
+/// A single line without the newline. Never fails: what is not UTF-8 becomes base64 objects.
+std::string encode_json(const Json& document);
+std::string encode_msgpack(const Json& document);
+/// A whole frame: with the newline for JSON.
+std::string encode_frame(const Json& document, Encoding encoding);
+
+/// A value for bytes: a string where they are valid UTF-8, else binary.
+Json bytes_value(std::string_view bytes);
+/// The bytes of a string, a binary, or a {"base64": "…"} object; nothing if it is none of these.
+std::optional<std::string> bytes_of(const Json& value);
+bool is_utf8(std::string_view bytes);
+
+std::string base64_encode(std::string_view bytes);
+std::optional<std::string> base64_decode(std::string_view text);
+
+/// Cuts a byte stream into messages. Feed what arrives, then take messages until there is none.
+///
+///   framer.feed(bytes);
+///   while (auto frame = framer.next()) { if (*frame) use(**frame); else error(frame->error()); }
+///
+/// After a malformed JSON line the framer goes on with the next line; after any other error `broken()` is
+/// true and the connection has to be closed.
+class Framer {
+ public:
+  /// `max_frame`: longest frame in bytes. The encoding is chosen by the first byte fed, unless given.
+  Framer(size_t max_frame, DecodeLimits limits, std::optional<Encoding> encoding = std::nullopt);
+  ~Framer();
+  Framer(const Framer&) = delete;
+  Framer& operator=(const Framer&) = delete;
+
+  /// Adds bytes. Holds at most about max_frame of them beyond what next() has to give: call next() after each
+  /// feed.
+  void feed(std::string_view bytes);
+  /// The next complete message; nothing when more bytes are needed or after the stream broke.
+  std::optional<Result<Json>> next();
+  /// Size in bytes of the frame next() gave last.
+  size_t last_frame_size() const { return last_frame_size_; }
+  /// Whether a frame has begun and not ended.
+  bool in_frame() const;
+  bool broken() const { return broken_; }
+  /// JSON until the first byte is known.
+  Encoding encoding() const { return encoding_.value_or(Encoding::kJson); }
+  bool encoding_known() const { return encoding_.has_value(); }
+
+ private:
+  std::optional<Result<Json>> next_json();
+  std::optional<Result<Json>> next_msgpack();
+  tl::unexpected<Failure> too_large();
+  struct Unpacker;
+
+  size_t max_frame_;
+  DecodeLimits limits_;
+  std::optional<Encoding> encoding_;
+  std::string buffer_;  // JSON: bytes not yet given; begins at begin_
+  size_t begin_ = 0;
+  size_t scanned_ = 0;  // no newline below this index
+  std::unique_ptr<Unpacker> unpacker_;
+  size_t last_frame_size_ = 0;
+  bool broken_ = false;
+};
+
+}  // namespace bgtask::wire

@@ -1,0 +1,105 @@
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+
+namespace bgtask::wire {
+namespace {
+
+// Raised inside nlohmann's parser callback and caught in decode_json: the only way to stop the parser early.
+struct LimitReached {
+  ErrorCode code;
+  const char* what;
+};
+
+// nlohmann would write a binary value as {"bytes": [...]}; here bytes are a string or a base64 object.
+bool needs_rewriting(const Json& value) {
+  if (value.is_binary()) return true;
+  if (value.is_string()) return !is_utf8(value.get_ref<const std::string&>());
+  if (value.is_array() || value.is_object()) {
+    for (const auto& [key, child] : value.items()) {
+      if (needs_rewriting(child)) return true;
+    }
+  }
+  return false;
+}
+
+Json rewrite_bytes(const Json& value) {
+  if (value.is_binary() || value.is_string()) {
+    auto bytes = bytes_of(value);
+    if (is_utf8(*bytes)) return Json(*std::move(bytes));
+    return Json{{"base64", base64_encode(*bytes)}};
+  }
+  if (value.is_array()) {
+    Json list = Json::array();
+    for (const auto& child : value)
+      list.push_back(rewrite_bytes(child));
+    return list;
+  }
+  if (value.is_object()) {
+    Json object = Json::object();
+    for (const auto& [key, child] : value.items())
+      object[key] = rewrite_bytes(child);
+    return object;
+  }
+  return value;
+}
+
+std::string dump(const Json& document) {
+  // The error handler matters for keys only: values that are not UTF-8 have been rewritten.
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+DecodeLimits request_limits() {
+  return {kMaxDepth, kMaxElements};
+}
+
+DecodeLimits reply_limits() {
+  return {kMaxDepth * 2, kMaxReply};
+}
+
+Result<Json> decode_json(std::string_view text, DecodeLimits limits) {
+  size_t elements = 0;
+  auto check = [&](int depth, Json::parse_event_t event, Json&) {
+    using Event = Json::parse_event_t;
+    bool opens = event == Event::object_start || event == Event::array_start;
+    if (opens && static_cast<size_t>(depth) >= limits.depth)
+      throw LimitReached{ErrorCode::kTooDeep, "nested too deeply"};
+    if ((opens || event == Event::value) && ++elements > limits.elements) {
+      throw LimitReached{ErrorCode::kFrameTooLarge, "too many elements"};
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text, check);
+  } catch (const LimitReached& limit) {
+    return fail(limit.code, std::string("the message is ") +
+                                (limit.code == ErrorCode::kTooDeep ? "" : "too large: ") + limit.what);
+  } catch (const Json::exception& e) {
+    return fail(ErrorCode::kParseError, std::string("not JSON: ") + e.what());
+  }
+}
+
+std::string encode_json(const Json& document) {
+  return needs_rewriting(document) ? dump(rewrite_bytes(document)) : dump(document);
+}
+
+Json bytes_value(std::string_view bytes) {
+  if (is_utf8(bytes)) return Json(std::string(bytes));
+  return Json::binary(Json::binary_t::container_type(bytes.begin(), bytes.end()));
+}
+
+std::optional<std::string> bytes_of(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_binary()) {
+    const auto& binary = value.get_binary();
+    return std::string(binary.begin(), binary.end());
+  }
+  if (value.is_object() && value.size() == 1) {
+    auto it = value.find("base64");
+    if (it != value.end() && it->is_string()) return base64_decode(it->get_ref<const std::string&>());
+  }
+  return std::nullopt;
+}
+
+}  // namespace bgtask::wire

@@ -1,0 +1,126 @@
+#include "protocol/wire/launch.h"
+
+#include <sys/resource.h>
+
+#include "protocol/wire/limits.h"
+
+namespace bgtask::wire {
+namespace {
+
+constexpr int kLaunchVersion = 1;
+
+Json user_json(const std::optional<UserSpec>& user) {
+  if (!user) return nullptr;
+  return Json{{"name", user->name}, {"uid", user->uid}, {"gid", user->gid}, {"groups", user->groups}};
+}
+
+Json limits_json(const LaunchSpec& spec) {
+  Json limits = Json::object();
+  for (const auto& [name, pair] : spec.limits)
+    limits[name] = {pair.first, pair.second};
+  return limits;
+}
+
+// Arguments, environment and paths are bytes: those that are not UTF-8 have travelled as binary values.
+std::string text(const Json& value) {
+  if (!value.is_binary()) return value.get<std::string>();
+  return std::string(value.get_binary().begin(), value.get_binary().end());
+}
+
+std::vector<std::string> texts(const Json& list) {
+  std::vector<std::string> result;
+  for (const Json& value : list.get_ref<const Json::array_t&>())
+    result.push_back(text(value));
+  return result;
+}
+
+std::optional<UserSpec> user_spec(const Json& user) {
+  if (user.is_null()) return std::nullopt;
+  return UserSpec{user.at("name").get<std::string>(), user.at("uid").get<uid_t>(),
+                  user.at("gid").get<gid_t>(), user.at("groups").get<std::vector<gid_t>>()};
+}
+
+LaunchSpec decode(const Json& document) {
+  LaunchSpec spec;
+  spec.exec = texts(document.at("exec"));
+  spec.env = texts(document.at("env"));
+  spec.cwd = text(document.at("cwd"));
+  document.at("umask").get_to(spec.umask);
+  for (const auto& [name, pair] : document.at("limits").items()) {
+    spec.limits[name] = {pair.at(0).get<uint64_t>(), pair.at(1).get<uint64_t>()};
+  }
+  spec.user = user_spec(document.at("user"));
+  document.at("nice").get_to(spec.nice);
+  document.at("stdin_pipe").get_to(spec.stdin_pipe);
+  spec.meta = document.at("meta");
+  document.at("buffer").get_to(spec.buffer);
+  document.at("retain").get_to(spec.retain);
+  document.at("overflow_block").get_to(spec.overflow_block);
+  document.at("rings_in_memory").get_to(spec.rings_in_memory);
+  document.at("behavior").get_to(spec.behavior);
+  spec.lock_file = text(document.at("lock_file"));
+  document.at("kill_on_supervisor_death").get_to(spec.kill_on_supervisor_death);
+  spec.pool_path = text(document.at("pool_path"));
+  if (!document.at("adopt").is_null()) spec.adopt = document.at("adopt").get<pid_t>();
+  return spec;
+}
+
+tl::unexpected<Failure> bad_spec(const std::string& why) {
+  return fail(ErrorCode::kBadArgument, "the launch request is not usable: " + why);
+}
+
+}  // namespace
+
+Json to_json(const LaunchSpec& spec) {
+  return Json{{"launch", kLaunchVersion},
+              {"exec", spec.exec},
+              {"env", spec.env},
+              {"cwd", spec.cwd},
+              {"umask", spec.umask},
+              {"limits", limits_json(spec)},
+              {"user", user_json(spec.user)},
+              {"nice", spec.nice},
+              {"stdin_pipe", spec.stdin_pipe},
+              {"meta", spec.meta},
+              {"buffer", spec.buffer},
+              {"retain", spec.retain},
+              {"overflow_block", spec.overflow_block},
+              {"rings_in_memory", spec.rings_in_memory},
+              {"behavior", spec.behavior},
+              {"lock_file", spec.lock_file},
+              {"kill_on_supervisor_death", spec.kill_on_supervisor_death},
+              {"pool_path", spec.pool_path},
+              {"adopt", spec.adopt ? Json(*spec.adopt) : Json(nullptr)}};
+}
+
+Result<LaunchSpec> launch_spec(const Json& document) {
+  if (!document.is_object()) return bad_spec("it is not an object");
+  if (document.value("launch", Json(nullptr)) != kLaunchVersion) {
+    return fail(ErrorCode::kVersionMismatch, "this supervisor understands launch requests of version " +
+                                                 std::to_string(kLaunchVersion) +
+                                                 " only; install matching versions");
+  }
+  try {
+    LaunchSpec spec = decode(document);
+    if (spec.exec.empty() && !spec.adopt) return bad_spec("'exec' is empty");
+    if (!spec.meta.is_object()) return bad_spec("'meta' is not an object");
+    return spec;
+  } catch (const Json::exception& error) {
+    return bad_spec(error.what());
+  }
+}
+
+std::optional<int> resource_number(const std::string& name) {
+  static const std::map<std::string, int> kResources = {
+      {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
+      {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"locks", RLIMIT_LOCKS},
+      {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+      {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},       {"rss", RLIMIT_RSS},
+      {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+      {"stack", RLIMIT_STACK}};
+  auto found = kResources.find(name);
+  if (found == kResources.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace bgtask::wire

@@ -1,0 +1,70 @@
+// How a supervisor is told what to run, and how it answers.
+//
+// The launcher starts `bgtask-supervisor --launch` with these descriptors and no others:
+//   0, 1, 2        /dev/null
+//   kSpecFd        a memfd: the LaunchSpec, msgpack-encoded, complete, to be read from offset 0
+//   kPoolFd        O_PATH or O_RDONLY descriptor of the pool's directory, already checked
+//   kReplyFd       SOCK_SEQPACKET: exactly one message comes back, a msgpack map, then EOF
+//   kLeaderFd      only where spec.behavior is "background": a pidfd of the caller's session leader
+// The reply is {"pid": supervisor, "child_pid": n} or {"error": {as in an error reply: code, message, data}}.
+// EOF without a message means that the supervisor died. The launched process detaches by itself no further
+// than setsid(): the launcher sees to it that the supervisor is nobody's zombie (see client of this header).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/wire/json.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask::wire {
+
+inline constexpr int kSpecFd = 3;
+inline constexpr int kPoolFd = 4;
+inline constexpr int kReplyFd = 5;
+inline constexpr int kLeaderFd = 6;
+
+/// Whom the child runs as; resolved by the launcher, for the static supervisor asks no name service.
+struct UserSpec {
+  std::string name;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+};
+
+struct LaunchSpec {
+  std::vector<std::string> exec;
+  std::vector<std::string> env;  ///< "K=V", complete but for BGTASK_*
+  std::string cwd;               ///< absolute
+  mode_t umask = 022;
+  std::map<std::string, std::pair<uint64_t, uint64_t>> limits;  ///< soft, hard; UINT64_MAX is "unlimited"
+  std::optional<UserSpec> user;
+  int nice = 0;
+  bool stdin_pipe = true;
+  Json meta = Json::object();
+  uint64_t buffer = 1 << 20;
+  uint64_t retain = 0;
+  bool overflow_block = false;
+  bool rings_in_memory = false;
+  std::string behavior = "daemon";  ///< daemon, background, foreground
+  std::string lock_file;            ///< absolute, or empty
+  bool kill_on_supervisor_death = false;
+  std::string pool_path;  ///< absolute; for BGTASK_POOL
+  std::optional<pid_t>
+      adopt;  ///< take over this dead task instead (everything else but pool_path is ignored)
+};
+
+Json to_json(const LaunchSpec& spec);
+/// bad_argument naming the member that is missing or wrong; version_mismatch.
+Result<LaunchSpec> launch_spec(const Json& document);
+
+/// RLIMIT_* for a name as setrlimit spells it ("nofile"); nothing for an unknown one.
+std::optional<int> resource_number(const std::string& name);
+
+}  // namespace bgtask::wire

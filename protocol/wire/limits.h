@@ -1,0 +1,20 @@
+// What a peer may ask for. Sizes in bytes. docs/protocol.md lists them for other implementers.
+#pragma once
+
+#include <cstddef>
+
+namespace bgtask::wire {
+
+inline constexpr size_t kMaxRequest = 64 * 1024;     ///< a request that is not a `write`
+inline constexpr size_t kMaxWriteData = 256 * 1024;  ///< decoded data of a `write`
+/// A JSON string spends at most six bytes on one of data (\u00XX).
+inline constexpr size_t kMaxWriteFrame = kMaxWriteData * 6 + 4096;
+inline constexpr size_t kMaxReply = 1024 * 1024;
+inline constexpr size_t kMaxDepth = 32;
+inline constexpr size_t kMaxElements = 4096;
+inline constexpr size_t kMaxMeta = 256 * 1024;  ///< encoded as JSON
+inline constexpr size_t kMaxStdinQueue = 1024 * 1024;
+inline constexpr size_t kMaxStatusFile = 8 * 1024 * 1024;
+inline constexpr int kProtocolVersion = 1;
+
+}  // namespace bgtask::wire

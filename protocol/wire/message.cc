@@ -1,0 +1,92 @@
+#include "protocol/wire/message.h"
+
+namespace bgtask::wire {
+namespace {
+
+tl::unexpected<Failure> not_a_request(const char* why) {
+  return fail(ErrorCode::kInvalidRequest, std::string("not a JSON-RPC 2.0 request: ") + why);
+}
+
+bool is_id(const Json& id) {
+  return id.is_null() || id.is_string() || id.is_number_integer();
+}
+
+}  // namespace
+
+Result<Request> parse_request(Json document) {
+  if (document.is_array()) return not_a_request("batches are not taken");
+  if (!document.is_object()) return not_a_request("it is not an object");
+  auto version = document.find("jsonrpc");
+  if (version == document.end() || *version != "2.0") return not_a_request("\"jsonrpc\" must be \"2.0\"");
+  auto method = document.find("method");
+  if (method == document.end() || !method->is_string()) return not_a_request("\"method\" must be a string");
+  Request request;
+  request.method = method->get<std::string>();
+  auto id = document.find("id");
+  request.expects_reply = id != document.end();
+  if (request.expects_reply) {
+    if (!is_id(*id)) return not_a_request("\"id\" must be an integer, a string or null");
+    request.id = std::move(*id);
+  }
+  auto params = document.find("params");
+  if (params == document.end()) {
+    request.params = Json::object();
+  } else if (params->is_object()) {
+    request.params = std::move(*params);
+  } else {
+    return not_a_request("\"params\" must be an object with named parameters");
+  }
+  return request;
+}
+
+Json make_request(const Json& id, std::string_view method, Json params) {
+  return Json{{"jsonrpc", "2.0"}, {"id", id}, {"method", std::string(method)}, {"params", std::move(params)}};
+}
+
+Json make_reply(const Json& id, Json result) {
+  Json reply{{"jsonrpc", "2.0"}, {"id", id}};
+  reply["result"] = std::move(result);
+  return reply;
+}
+
+Json make_error(const Json& id, const Failure& failure) {
+  Json data = failure.data.is_object() ? failure.data : Json::object();
+  data["error"] = std::string(word(failure.code));
+  if (failure.os_error != 0) data["os_error"] = failure.os_error;
+  Json error{{"code", rpc_number(failure.code)}, {"message", failure.message}};
+  error["data"] = std::move(data);
+  Json reply{{"jsonrpc", "2.0"}, {"id", id}};
+  reply["error"] = std::move(error);
+  return reply;
+}
+
+Json make_event(Json params) {
+  Json event{{"jsonrpc", "2.0"}, {"method", "event"}};
+  event["params"] = std::move(params);
+  return event;
+}
+
+Result<Json> parse_reply(Json document) {
+  if (document.is_object()) {
+    auto result = document.find("result");
+    if (result != document.end()) return std::move(*result);
+    auto error = document.find("error");
+    if (error != document.end() && error->is_object()) {
+      Failure failure;
+      failure.message = error->value("message", Json("")).is_string() ? error->value("message", "") : "";
+      auto data = error->find("data");
+      if (data != error->end() && data->is_object()) failure.data = *data;
+      if (failure.data.is_object()) {
+        Json name = failure.data.value("error", Json(nullptr));
+        if (name.is_string())
+          failure.code = error_code(name.get<std::string>()).value_or(ErrorCode::kBadArgument);
+        Json number = failure.data.value("os_error", Json(nullptr));
+        if (number.is_number_integer()) failure.os_error = number.get<int>();
+      }
+      return fail(std::move(failure));
+    }
+  }
+  return fail(ErrorCode::kInvalidRequest, "the supervisor's reply is neither a result nor an error");
+}
+
+}  // namespace bgtask::wire

@@ -1,0 +1,167 @@
+#include <msgpack.hpp>
+
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+#include "protocol/wire/msgpack_convert.h"
+
+namespace bgtask::wire {
+namespace {
+
+using Packer = msgpack::packer<msgpack::sbuffer>;
+
+void pack_bytes(Packer& packer, const char* data, size_t size, bool text) {
+  auto length = static_cast<uint32_t>(size);
+  if (text) {
+    packer.pack_str(length).pack_str_body(data, length);
+  } else {
+    packer.pack_bin(length).pack_bin_body(data, length);
+  }
+}
+
+void pack(Packer& packer, const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+    case Json::value_t::discarded:
+      packer.pack_nil();
+      break;
+    case Json::value_t::boolean:
+      value.get<bool>() ? packer.pack_true() : packer.pack_false();
+      break;
+    case Json::value_t::number_integer:
+      packer.pack_int64(value.get<int64_t>());
+      break;
+    case Json::value_t::number_unsigned:
+      packer.pack_uint64(value.get<uint64_t>());
+      break;
+    case Json::value_t::number_float:
+      packer.pack_double(value.get<double>());
+      break;
+    case Json::value_t::string: {
+      const auto& text = value.get_ref<const std::string&>();
+      pack_bytes(packer, text.data(), text.size(), is_utf8(text));
+      break;
+    }
+    case Json::value_t::binary: {
+      const auto& binary = value.get_binary();
+      pack_bytes(packer, reinterpret_cast<const char*>(binary.data()), binary.size(), false);
+      break;
+    }
+    case Json::value_t::array:
+      packer.pack_array(static_cast<uint32_t>(value.size()));
+      for (const auto& child : value)
+        pack(packer, child);
+      break;
+    case Json::value_t::object:
+      packer.pack_map(static_cast<uint32_t>(value.size()));
+      for (const auto& [key, child] : value.items()) {
+        pack_bytes(packer, key.data(), key.size(), true);
+        pack(packer, child);
+      }
+      break;
+  }
+}
+
+// Raised by convert() and caught in to_document().
+struct Refused {
+  Failure failure;
+};
+
+Json convert(const msgpack::object& object, size_t& budget) {
+  if (budget-- == 0)
+    throw Refused{{ErrorCode::kFrameTooLarge, "the message is too large: too many elements", 0, nullptr}};
+  switch (object.type) {
+    case msgpack::type::NIL:
+      return nullptr;
+    case msgpack::type::BOOLEAN:
+      return object.via.boolean;
+    case msgpack::type::POSITIVE_INTEGER:
+      return object.via.u64;
+    case msgpack::type::NEGATIVE_INTEGER:
+      return object.via.i64;
+    case msgpack::type::FLOAT32:
+    case msgpack::type::FLOAT64:
+      return object.via.f64;
+    case msgpack::type::STR:
+      return std::string(object.via.str.ptr, object.via.str.size);
+    case msgpack::type::BIN:
+      return Json::binary(
+          Json::binary_t::container_type(object.via.bin.ptr, object.via.bin.ptr + object.via.bin.size));
+    case msgpack::type::ARRAY: {
+      Json list = Json::array();
+      for (uint32_t i = 0; i < object.via.array.size; ++i)
+        list.push_back(convert(object.via.array.ptr[i], budget));
+      return list;
+    }
+    case msgpack::type::MAP: {
+      Json map = Json::object();
+      for (uint32_t i = 0; i < object.via.map.size; ++i) {
+        const auto& [key, value] = object.via.map.ptr[i];
+        if (key.type != msgpack::type::STR) {
+          throw Refused{{ErrorCode::kParseError, "not a message: a map key is not a string", 0, nullptr}};
+        }
+        map[std::string(key.via.str.ptr, key.via.str.size)] = convert(value, budget);
+      }
+      return map;
+    }
+    default:
+      throw Refused{
+          {ErrorCode::kParseError, "not a message: msgpack extension types are not used", 0, nullptr}};
+  }
+}
+
+}  // namespace
+
+msgpack::unpack_limit unpack_limit(DecodeLimits limits, size_t max_bytes) {
+  return msgpack::unpack_limit(limits.elements, limits.elements, max_bytes, max_bytes, 0, limits.depth);
+}
+
+Result<Json> to_document(const msgpack::object& object, size_t max_elements) {
+  try {
+    return convert(object, max_elements);
+  } catch (Refused& refused) {
+    return fail(std::move(refused.failure));
+  }
+}
+
+Failure unpack_failure(const std::exception& error) {
+  if (dynamic_cast<const msgpack::depth_size_overflow*>(&error) != nullptr) {
+    return {ErrorCode::kTooDeep, "the message is nested too deeply", 0, nullptr};
+  }
+  if (dynamic_cast<const msgpack::size_overflow*>(&error) != nullptr) {
+    return {ErrorCode::kFrameTooLarge, "the message is too large: too many elements or too many bytes", 0,
+            nullptr};
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return {ErrorCode::kNoMemory, "no memory to decode the message", 0, nullptr};
+  }
+  return {ErrorCode::kParseError, "not msgpack", 0, nullptr};
+}
+
+Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
+  try {
+    size_t end = 0;
+    auto handle = msgpack::unpack(bytes.data(), bytes.size(), end, nullptr, nullptr,
+                                  unpack_limit(limits, bytes.size()));
+    if (end != bytes.size())
+      return fail(ErrorCode::kParseError, "not one msgpack object: bytes are left over");
+    return to_document(handle.get(), limits.elements);
+  } catch (const std::exception& error) {
+    return fail(unpack_failure(error));
+  }
+}
+
+std::string encode_msgpack(const Json& document) {
+  msgpack::sbuffer buffer;
+  Packer packer(buffer);
+  pack(packer, document);
+  return std::string(buffer.data(), buffer.size());
+}
+
+std::string encode_frame(const Json& document, Encoding encoding) {
+  if (encoding == Encoding::kMsgpack) return encode_msgpack(document);
+  std::string line = encode_json(document);
+  line.push_back('\n');
+  return line;
+}
+
+}  // namespace bgtask::wire
