@@ -1,0 +1,30 @@
+// Files opened relative to directories, read whole, written by replacement.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask::io {
+
+/// Reads the regular file `name` in `dir_fd`, never following a symlink and never blocking on a FIFO. At most
+/// `max_size` bytes, else frame_too_large. Where `owner` is given the file must belong to that user or to
+/// root: denied.
+Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, const uid_t* owner = nullptr);
+
+/// Replaces `name` in `dir_fd`: writes `name` + ".new" (0600), then renames it. On failure the old file
+/// stays.
+Status replace_file(int dir_fd, const char* name, std::string_view content);
+
+/// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large.
+Result<std::string> read_all(int fd, size_t max_size);
+/// Writes everything to a blocking `fd`.
+Status write_all(int fd, std::string_view bytes);
+
+}  // namespace bgtask::io

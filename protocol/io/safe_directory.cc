@@ -1,0 +1,61 @@
+#include "protocol/io/safe_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace bgtask::io {
+namespace {
+
+// Without what would make the kernel follow a symlink in the last component: trailing slashes, "/.".
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1) {
+    if (path.ends_with('/')) {
+      path.pop_back();
+    } else if (path.ends_with("/.")) {
+      path.resize(path.size() - 1);
+    } else {
+      break;
+    }
+  }
+  return path;
+}
+
+// The kernel says ENOTDIR both for a symlink and for a parent that is a file.
+tl::unexpected<Failure> cannot_open(const std::string& path, int os_error) {
+  struct stat info {};
+  if ((os_error == ENOTDIR || os_error == ELOOP) && ::lstat(path.c_str(), &info) == 0) {
+    return fail(ErrorCode::kUnsafePool,
+                "pool " + path + (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"));
+  }
+  if (os_error == ENOTDIR) os_error = ENOENT;
+  return fail_errno("cannot open the pool " + path, os_error, ErrorCode::kUnsafePool);
+}
+
+Status check(const std::string& path, const struct stat& info) {
+  uid_t caller = ::geteuid();
+  if (caller != 0 && info.st_uid != caller && info.st_uid != 0) {
+    return fail(ErrorCode::kUnsafePool, "pool " + path + " belongs to user " + std::to_string(info.st_uid));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return fail(ErrorCode::kUnsafePool,
+                "pool " + path + " can be written by its group or by others: chmod go-w " + path);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> open_safe_directory(const std::string& path) {
+  std::string name = without_trailing_slashes(path);
+  UniqueFd fd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return cannot_open(name, errno);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail_errno("cannot examine the pool " + name, errno);
+  if (Status safe = check(name, info); !safe) return fail(std::move(safe).error());
+  return fd;
+}
+
+}  // namespace bgtask::io

@@ -1,0 +1,16 @@
+// Directories that nobody else can have prepared.
+#pragma once
+
+#include <string>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask::io {
+
+/// Opens the directory `path` for use as a pool. Its parents may be symlinks, it itself may not; it must
+/// belong to the caller or to root (root may open anybody's), and neither group nor others may write to it.
+/// not_found, unsafe_pool, denied.
+Result<UniqueFd> open_safe_directory(const std::string& path);
+
+}  // namespace bgtask::io

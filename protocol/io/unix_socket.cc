@@ -1,0 +1,67 @@
+#include "protocol/io/unix_socket.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+namespace bgtask::io {
+namespace {
+
+// The directory's descriptor stands for its path, whose length then does not matter.
+sockaddr_un address_of(int dir_fd, const char* name) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+  return address;
+}
+
+UniqueFd new_socket() {
+  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+}  // namespace
+
+Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog) {
+  UniqueFd fd = new_socket();
+  if (!fd) return fail_errno("cannot make a socket", errno);
+  // The mode of an unbound socket is the one its name gets: there is no moment with a wider one.
+  if (::fchmod(fd.get(), 0600) != 0) return fail_errno("cannot set the mode of the socket", errno);
+  sockaddr_un address = address_of(dir_fd, name);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return fail_errno(std::string("cannot bind '") + name + "'", errno);
+  }
+  if (::listen(fd.get(), backlog) != 0) return fail_errno("cannot listen on the socket", errno);
+  return fd;
+}
+
+Result<UniqueFd> connect_at(int dir_fd, const char* name) {
+  UniqueFd fd = new_socket();
+  if (!fd) return fail_errno("cannot make a socket", errno);
+  sockaddr_un address = address_of(dir_fd, name);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  switch (errno) {
+    case ECONNREFUSED:
+      return fail_errno("nobody listens on the task's socket", ECONNREFUSED, ErrorCode::kLost);
+    case EAGAIN:
+      return fail_errno("the supervisor does not accept connections just now", EAGAIN, ErrorCode::kBusy);
+    default:
+      return fail_errno("cannot connect to the task's socket", errno);
+  }
+}
+
+Result<PeerCredentials> peer_credentials(int socket_fd) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      size != sizeof credentials) {
+    return fail(ErrorCode::kDenied, "the kernel does not say who is at the other end of the socket");
+  }
+  return PeerCredentials{credentials.pid, credentials.uid};
+}
+
+}  // namespace bgtask::io

@@ -1,0 +1,141 @@
+#include "protocol/io/uv_handles.h"
+
+#include <cstdlib>
+#include <utility>
+
+namespace bgtask::io {
+
+Loop::~Loop() {
+  if (!ready_) return;
+  uv_run(&loop_, UV_RUN_DEFAULT);                // what is left are close callbacks
+  if (uv_loop_close(&loop_) != 0) std::abort();  // a handle outlived its loop
+}
+
+Status Loop::init() {
+  if (int error = uv_loop_init(&loop_); error != 0) return fail_errno("cannot make an event loop", -error);
+  ready_ = true;
+  return {};
+}
+
+void Loop::run() {
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void Loop::stop() {
+  uv_stop(&loop_);
+}
+
+struct Poll::Holder {
+  uv_poll_t handle{};
+  Callback callback;
+  int events = 0;
+  bool owned = true;
+
+  static void on_events(uv_poll_t* handle, int status, int events) noexcept {
+    auto* self = static_cast<Holder*>(handle->data);
+    if (!self->owned) return;
+    // The callback may destroy the Poll, and with it the function that runs: keep that alive to its end.
+    Callback callback = self->callback;
+    callback(status < 0 ? self->events : events);
+  }
+  static void on_closed(uv_handle_t* handle) noexcept { delete static_cast<Holder*>(handle->data); }
+};
+
+Poll::Poll(Poll&& other) noexcept : holder_(std::exchange(other.holder_, nullptr)) {}
+
+Poll& Poll::operator=(Poll&& other) noexcept {
+  if (this != &other) {
+    stop();
+    holder_ = std::exchange(other.holder_, nullptr);
+  }
+  return *this;
+}
+
+Poll::~Poll() {
+  stop();
+}
+
+Status Poll::start(Loop& loop, int fd, int events, Callback callback) {
+  stop();
+  auto* holder = new Holder;
+  holder->callback = std::move(callback);
+  holder->handle.data = holder;
+  if (int error = uv_poll_init(loop.get(), &holder->handle, fd); error != 0) {
+    delete holder;  // not adopted by the loop: nothing to close
+    return fail_errno("cannot watch a descriptor", -error);
+  }
+  holder_ = holder;
+  set_events(events);
+  return {};
+}
+
+void Poll::set_events(int events) {
+  if (holder_ == nullptr || holder_->events == events) return;
+  holder_->events = events;
+  if (events == 0) {
+    uv_poll_stop(&holder_->handle);
+  } else {
+    uv_poll_start(&holder_->handle, events, Holder::on_events);
+  }
+}
+
+void Poll::stop() {
+  if (holder_ == nullptr) return;
+  holder_->owned = false;
+  uv_close(reinterpret_cast<uv_handle_t*>(&holder_->handle), Holder::on_closed);
+  holder_ = nullptr;
+}
+
+struct Timer::Holder {
+  uv_timer_t handle{};
+  Callback callback;
+  Timer* owner = nullptr;
+
+  static void on_due(uv_timer_t* handle) noexcept {
+    auto* self = static_cast<Holder*>(handle->data);
+    if (self->owner == nullptr) return;
+    Callback callback = std::move(self->callback);
+    self->owner->stop();
+    callback();
+  }
+  static void on_closed(uv_handle_t* handle) noexcept { delete static_cast<Holder*>(handle->data); }
+};
+
+Timer::Timer(Timer&& other) noexcept : holder_(std::exchange(other.holder_, nullptr)) {
+  if (holder_ != nullptr) holder_->owner = this;
+}
+
+Timer& Timer::operator=(Timer&& other) noexcept {
+  if (this != &other) {
+    stop();
+    holder_ = std::exchange(other.holder_, nullptr);
+    if (holder_ != nullptr) holder_->owner = this;
+  }
+  return *this;
+}
+
+Timer::~Timer() {
+  stop();
+}
+
+void Timer::start(Loop& loop, uint64_t milliseconds, Callback callback) {
+  stop();
+  auto* holder = new Holder;
+  holder->callback = std::move(callback);
+  holder->owner = this;
+  holder->handle.data = holder;
+  uv_timer_init(loop.get(), &holder->handle);
+  // The loop's notion of now is as old as its turn; a deadline counts from the present moment.
+  uv_update_time(loop.get());
+  uv_timer_start(&holder->handle, Holder::on_due, milliseconds, 0);
+  holder_ = holder;
+}
+
+void Timer::stop() {
+  if (holder_ == nullptr) return;
+  holder_->owner = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&holder_->handle), Holder::on_closed);
+  holder_ = nullptr;
+}
+
+}  // namespace bgtask::io
