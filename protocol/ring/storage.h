@@ -1,0 +1,82 @@
+// The memory under a ring: a mapped file (survives the supervisor) or anonymous memory (does not).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/ring/format.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask::ring {
+
+/// Header and data area, mapped read-write. Space is reserved (fallocate) before it is written, so that a
+/// full file system is an error here and never SIGBUS; released pages go back to the system.
+class Storage {
+ public:
+  /// Creates file `name` (0600, must not exist) in directory `dir_fd`. Reserves the header only.
+  static Result<Storage> create_file(int dir_fd, const char* name, Kind kind, uint64_t capacity);
+  static Result<Storage> create_memory(Kind kind, uint64_t capacity);
+  /// Maps an existing ring read-write, after checking magic, version, kind, checksum and size.
+  static Result<Storage> open_file(int dir_fd, const char* name, Kind kind);
+
+  Storage(Storage&&) noexcept;
+  Storage& operator=(Storage&&) noexcept;
+  ~Storage();
+
+  Header& header() const;
+  std::byte* data() const;
+  uint64_t capacity() const;
+
+  /// Makes positions [from, to) writable; to - from ≤ capacity. Positions never go down from call to call.
+  /// Reserves in steps that double up to kReserveChunk, so that a stream of ten bytes costs one page.
+  Status reserve(uint64_t from, uint64_t to);
+  /// The same without a sentence to allocate: 0 or an errno.
+  int try_reserve(uint64_t from, uint64_t to);
+  /// How many bytes from `from` on can be written without reserving more.
+  uint64_t writable(uint64_t from) const;
+
+  /// Positions below `position` are no longer needed: whole pages that no live position shares go back, in
+  /// batches of kReserveChunk, or all of them as soon as nothing is live (`position` is limit_position).
+  /// Publish the new start before: readers must see it before the bytes turn to zeros.
+  void release_below(uint64_t position);
+  /// The same at once, whatever little it is.
+  void release_now(uint64_t position);
+  /// Gives back what was reserved beyond `position`.
+  void trim(uint64_t position);
+
+  /// Copies into and out of the data area, around its end where need be. The caller has reserved the place.
+  void write(uint64_t position, const void* bytes, size_t length);
+  void read(uint64_t position, void* bytes, size_t length) const;
+
+ private:
+  Storage() = default;
+  io::UniqueFd fd_;  // -1 for anonymous memory
+  std::byte* base_ = nullptr;
+  size_t size_ = 0;
+  uint64_t reserved_from_ = 0;  // positions [reserved_from_, reserved_to_) are backed; at most capacity long,
+  uint64_t reserved_to_ = 0;    // and then it moves along for nothing, because every page is there
+  bool can_reserve_ = true;     // false: the file system knows no fallocate, zeros are written instead
+  bool can_punch_ = true;       // false: pages stay
+
+  static Result<Storage> map(io::UniqueFd fd, uint64_t capacity, const char* name);
+  void write_first_line(Kind kind, uint64_t capacity);
+  Status continue_from_counters(const char* name);
+  int extend(uint64_t from, uint64_t to);
+  int back(uint64_t from, uint64_t to);
+  int back_segment(uint64_t offset, uint64_t length);
+  bool punch(uint64_t from, uint64_t to);
+  bool punch_segment(uint64_t offset, uint64_t length);
+};
+
+/// Checks the first 64 bytes of a header against `kind` and the size of its file, trusting nothing.
+Status check_header(const Header& header, Kind kind, uint64_t file_size, const char* name);
+
+/// Opens a ring file without following a link or waiting for a FIFO: a regular file, else unsafe_pool.
+Result<io::UniqueFd> open_ring(int dir_fd, const char* name, int flags, uint64_t* size);
+
+/// CRC-32 (the IEEE polynomial, reflected) as the header carries it.
+uint32_t crc32(std::span<const std::byte> bytes);
+
+}  // namespace bgtask::ring
