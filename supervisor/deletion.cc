@@ -1,0 +1,168 @@
+#include "supervisor/deletion.h"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+
+#include "protocol/wire/message.h"
+#include "supervisor/pages.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr double kDefaultGrace = 3;
+constexpr uint64_t kKillTimeMs = 3'000;  // a process that is still there after this long is not killable now
+constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descendants do not announce their end
+
+}  // namespace
+
+void Deletion::request(Connection& connection, wire::Request request) {
+  double grace = request.params.value("grace", kDefaultGrace);
+  bool collect = request.params.value("collect", false);
+  if (collect && collector_ == nullptr) collector_ = &connection;
+  connection.expect_reply();
+  askers_.push_back({&connection, std::move(request)});
+  if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(std::ceil(grace * 1000)));
+}
+
+void Deletion::begin_unasked() {
+  if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(kDefaultGrace * 1000));
+}
+
+void Deletion::begin(uint64_t grace_ms) {
+  phase_ = Phase::kTerminating;
+  uv_update_time(loop_.get());
+  deadline_ = uv_now(loop_.get()) + grace_ms;
+  killed_.clear();
+  signalled_ = task_.tree().signal_all(SIGTERM);
+  task_.tree().signal_all(SIGCONT);  // what is stopped could not act on the TERM
+  progress();
+}
+
+void Deletion::tick(uint64_t milliseconds) {
+  timer_.start(loop_, milliseconds, [this] { progress(); });
+}
+
+void Deletion::progress() {
+  if (phase_ != Phase::kTerminating && phase_ != Phase::kKilling) return;
+  std::vector<pid_t> members = task_.tree().members();
+  if (members.empty() && task_.exited()) return stopped();
+  uint64_t now = uv_now(loop_.get());
+  if (phase_ == Phase::kTerminating) {
+    if (now < deadline_) return tick(std::min(kTickMs, deadline_ - now));
+    phase_ = Phase::kKilling;
+    deadline_ = now + kKillTimeMs;
+  }
+  if (now >= deadline_ && !members.empty()) return give_up(std::move(members));
+  kill_round();
+  tick(kTickMs);
+}
+
+void Deletion::kill_round() {
+  std::set<pid_t> killed = task_.tree().signal_all(SIGKILL);
+  killed_.insert(killed.begin(), killed.end());
+}
+
+void Deletion::stopped() {
+  timer_.stop();
+  task_.output().drain();
+  phase_ = Phase::kCollecting;
+  collect_cursor_ = 0;
+  collect();
+}
+
+void Deletion::collect() {
+  while (collector_ != nullptr) {
+    if (!collector_->idle()) return;  // goes on when the connection is writable
+    if (!send_page(*collector_)) break;
+  }
+  if (phase_ == Phase::kCollecting) remove();
+}
+
+// The next piece of what nobody had consumed; false when there is no more.
+bool Deletion::send_page(Connection& connection) {
+  OutputStreams& output = task_.output();
+  ring::OutputBatch batch =
+      output.reader().read(collect_cursor_, ring::kAllOutput, piece_bytes(connection.encoding()));
+  bool at_end = batch.next == collect_cursor_ || batch.next >= output.reader().end();
+  collect_cursor_ = batch.next;
+  std::vector<ring::OutputChunk> unconsumed;
+  for (ring::OutputChunk& chunk : batch.chunks) {
+    bool message = chunk.stream == StreamId::kData;
+    uint64_t consumed = output.rings().positions(chunk.stream).consumed;
+    uint64_t end = chunk.offset + (message ? 1 : chunk.data.size());
+    if (end <= consumed) continue;
+    if (!message && chunk.offset < consumed) {
+      chunk.data.erase(0, consumed - chunk.offset);
+      chunk.offset = consumed;
+    }
+    output.rings().consume(chunk.stream, end);
+    unconsumed.push_back(std::move(chunk));
+  }
+  batch.chunks = std::move(unconsumed);
+  batch.lost[0] = batch.lost[1] = batch.lost[2] = 0;  // what was consumed or dropped before was counted then
+  // A stream that was blocked by its full ring may have more in its pipe.
+  output.drain();
+  if (!batch.chunks.empty()) {
+    Json event = output_page(batch);
+    event["event"] = "output";
+    connection.send(wire::make_event(std::move(event)));
+  }
+  return !at_end || output.reader().end() > collect_cursor_;
+}
+
+void Deletion::remove() {
+  if (Status removed = task_.files().remove(); !removed) {
+    phase_ = Phase::kNone;
+    return answer(fail(std::move(removed).error()));
+  }
+  answer(receipt());
+  removed_();
+}
+
+void Deletion::give_up(std::vector<pid_t> survivors) {
+  timer_.stop();
+  phase_ = Phase::kNone;
+  Json data = receipt();
+  data["survivors"] = survivors;
+  task_.files().log("delete: processes survived KILL: " + data["survivors"].dump());
+  answer(fail(Failure{ErrorCode::kKillIncomplete,
+                      "the task is not deleted: some of its processes did not end; try again later", 0,
+                      std::move(data)}));
+}
+
+void Deletion::answer(const Result<Json>& result) {
+  collector_ = nullptr;
+  std::list<Asker> askers = std::move(askers_);
+  askers_.clear();
+  for (Asker& asker : askers) {
+    asker.connection->reply(asker.request, result);
+    asker.connection->reply_given();
+  }
+}
+
+Json Deletion::receipt() const {
+  auto exited =
+      std::count_if(signalled_.begin(), signalled_.end(), [&](pid_t pid) { return !killed_.contains(pid); });
+  return Json{{"signalled", signalled_.size()},
+              {"exited", exited},
+              {"killed", killed_.size()},
+              {"survivors", Json::array()}};
+}
+
+void Deletion::connection_writable(Connection& connection) {
+  if (phase_ == Phase::kCollecting && collector_ == &connection) collect();
+}
+
+void Deletion::forget(Connection& connection) {
+  askers_.remove_if([&](const Asker& asker) { return asker.connection == &connection; });
+  if (collector_ != &connection) return;
+  collector_ = nullptr;
+  // Whoever was to have the output is gone: the task stays, ended, with what was not handed over yet.
+  if (phase_ == Phase::kCollecting) {
+    phase_ = Phase::kNone;
+    answer(fail(ErrorCode::kBusy, "the client that collected the output went away; the task is not deleted"));
+  }
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,13 @@
+// For tasks of which nothing may be left when their supervisor dies.
+#pragma once
+
+#include "protocol/wire/result.h"
+
+namespace bgtask::supervisor {
+
+/// Forks. In the caller, which becomes the guard, it never returns: the guard is the sub-reaper above the
+/// supervisor, sleeps until that ends, then kills what is left of the task and exits. In the new process,
+/// which is to become the supervisor, it returns.
+Status fork_below_guard();
+
+}  // namespace bgtask::supervisor

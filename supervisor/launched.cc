@@ -1,0 +1,77 @@
+#include "supervisor/launched.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <memory>
+
+#include "protocol/io/files.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/launch.h"
+#include "protocol/wire/limits.h"
+#include "protocol/wire/message.h"
+#include "supervisor/guard.h"
+#include "supervisor/startup.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr size_t kMaxSpec = 64 << 20;
+
+io::UniqueFd inherited(int number) {
+  if (::fcntl(number, F_SETFD, FD_CLOEXEC) != 0) return {};
+  return io::UniqueFd(number);
+}
+
+Result<Startup> read_startup() {
+  io::UniqueFd spec_fd = inherited(wire::kSpecFd);
+  Startup startup;
+  startup.pool = inherited(wire::kPoolFd);
+  if (!spec_fd || !startup.pool) return fail(ErrorCode::kBadArgument, "--launch is for the client library");
+  auto encoded = io::read_all(spec_fd.get(), kMaxSpec);
+  if (!encoded) return fail(std::move(encoded).error());
+  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
+  if (!document) return fail(std::move(document).error());
+  auto spec = wire::launch_spec(*document);
+  if (!spec) return fail(std::move(spec).error());
+  startup.encoded_spec = std::move(*encoded);
+  startup.spec = std::move(*spec);
+  if (startup.spec.behavior == "background") startup.leader = inherited(wire::kLeaderFd);
+  return startup;
+}
+
+void send_report(int fd, const Result<Json>& result) {
+  Json reply = result ? *result : Json{{"error", wire::make_error(nullptr, result.error())["error"]}};
+  std::string message = wire::encode_msgpack(reply);
+  // The launcher may have given up meanwhile; the task is then found in the pool like any other.
+  static_cast<void>(::send(fd, message.data(), message.size(), MSG_NOSIGNAL));
+}
+
+}  // namespace
+
+int run_launched() {
+  auto reply = std::make_shared<io::UniqueFd>(inherited(wire::kReplyFd));
+  auto report = [reply](const Result<Json>& result) {
+    send_report(reply->get(), result);
+    reply->reset();
+  };
+  OriginalProcess original = become_supervisor_process();
+  auto startup = read_startup();
+  if (!startup) {
+    report(fail(std::move(startup).error()));
+    return 1;
+  }
+  const wire::LaunchSpec& spec = startup->spec;
+  if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
+    if (Status forked = fork_below_guard(); !forked) {
+      report(fail(std::move(forked).error()));
+      return 1;
+    }
+    become_supervisor_process();
+  }
+  startup->original = original;
+  startup->report = report;
+  return supervise(std::move(*startup));
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,34 @@
+// Methods of the stream that clients write to.
+#include "protocol/wire/limits.h"
+#include "protocol/wire/methods.h"
+#include "supervisor/methods/handlers.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+bool is_stdin(const Json& params) {
+  return wire::stream_number(params.at("stream")) == 0;
+}
+
+}  // namespace
+
+Result<Json> handle_write(const Call& call) {
+  if (!is_stdin(call.params)) return wrong_stream("\"stdin\"");
+  std::string data = *wire::bytes_of(call.params.at("data"));
+  if (data.size() > wire::kMaxWriteData) {
+    return fail(ErrorCode::kFrameTooLarge, "'data' has " + std::to_string(data.size()) + " bytes; at most " +
+                                               std::to_string(wire::kMaxWriteData) + " are taken at once");
+  }
+  auto written = call.task.stdin_queue().write(data);
+  if (!written) return fail(std::move(written).error());
+  return Json{{"accepted", written->accepted}, {"pending", written->pending}};
+}
+
+Result<Json> handle_close(const Call& call) {
+  if (!is_stdin(call.params)) return wrong_stream("\"stdin\"");
+  Status closed = call.task.stdin_queue().close(call.params.value("immediate", false));
+  if (!closed) return fail(std::move(closed).error());
+  return Json(true);
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,25 @@
+// How output becomes replies and notifications, a page at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/ring/output_reader.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/json.h"
+
+namespace bgtask::supervisor {
+
+/// Raw bytes in one reply, so that the encoded reply stays below 1 MiB: JSON spends up to six bytes on one.
+size_t page_bytes(wire::Encoding encoding);
+/// For pages of many small pieces, each of which has its own overhead.
+size_t piece_bytes(wire::Encoding encoding);
+/// Data messages in one reply.
+size_t max_messages(wire::Encoding encoding);
+
+double seconds_of_ns(uint64_t time_ns);
+
+/// {chunks, next, lost} of a batch.
+Json output_page(const ring::OutputBatch& batch);
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,153 @@
+#include "supervisor/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "protocol/io/pidfd.h"
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+#include "protocol/io/files.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr size_t kMaxProcFile = 1 << 20;
+constexpr std::string_view kSupervisorComm = "bgtask-supervis";  // the kernel keeps 15 characters
+
+std::optional<std::string> read_proc(pid_t pid, const char* name, size_t max = kMaxProcFile) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  io::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  std::string content(4096, '\0');
+  size_t size = 0;
+  while (size < max) {
+    if (size == content.size()) content.resize(content.size() * 2);
+    ssize_t n = ::read(fd.get(), content.data() + size, content.size() - size);
+    if (n <= 0) break;
+    size += static_cast<size_t>(n);
+  }
+  content.resize(size);
+  return content;
+}
+
+// Field `number` of a stat line as proc(5) counts them; only for those after the command's name.
+std::string_view stat_field(std::string_view line, int number) {
+  size_t at = line.rfind(')');
+  if (at == std::string_view::npos) return {};
+  line.remove_prefix(std::min(at + 2, line.size()));
+  for (int field = 3; field < number; ++field) {
+    size_t space = line.find(' ');
+    if (space == std::string_view::npos) return {};
+    line.remove_prefix(space + 1);
+  }
+  return line.substr(0, line.find(' '));
+}
+
+uint64_t number_in(std::string_view text) {
+  uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+void append_pids(std::string_view text, std::vector<pid_t>& pids) {
+  while (!text.empty()) {
+    size_t end = std::min(text.find(' '), text.size());
+    if (uint64_t pid = number_in(text.substr(0, end)); pid != 0) pids.push_back(static_cast<pid_t>(pid));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+}  // namespace
+
+std::optional<ProcessStat> process_stat(pid_t pid) {
+  auto line = read_proc(pid, "stat");
+  if (!line || line->empty()) return std::nullopt;
+  std::string_view state = stat_field(*line, 3);
+  if (state.empty()) return std::nullopt;
+  ProcessStat stat;
+  stat.state = state.front();
+  stat.parent = static_cast<pid_t>(number_in(stat_field(*line, 4)));
+  stat.user_ticks = number_in(stat_field(*line, 14));
+  stat.system_ticks = number_in(stat_field(*line, 15));
+  stat.start_ticks = number_in(stat_field(*line, 22));
+  return stat;
+}
+
+io::UniqueFd open_pidfd(pid_t pid) {
+  return io::UniqueFd(::pidfd_open(pid, 0));
+}
+
+bool signal_child_of(pid_t pid, pid_t parent, int signal) {
+  io::UniqueFd handle = open_pidfd(pid);
+  if (!handle) return false;
+  auto stat = process_stat(pid);
+  if (!stat || stat->dead() || (stat->parent != parent && stat->parent != ::getpid())) return false;
+  return ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> pids;
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/task", pid);
+  std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(path), ::closedir);
+  if (!threads) return pids;
+  while (const dirent* entry = ::readdir(threads.get())) {
+    if (entry->d_name[0] == '.') continue;
+    std::string name = std::string("task/") + entry->d_name + "/children";
+    if (auto list = read_proc(pid, name.c_str())) append_pids(*list, pids);
+  }
+  return pids;
+}
+
+std::optional<std::string> initial_environment(pid_t pid, const std::string& name) {
+  auto environment = read_proc(pid, "environ");
+  if (!environment) return std::nullopt;
+  std::string_view left = *environment;
+  while (!left.empty()) {
+    size_t end = std::min(left.find('\0'), left.size());
+    std::string_view entry = left.substr(0, end);
+    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') {
+      return std::string(entry.substr(name.size() + 1));
+    }
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  return std::nullopt;
+}
+
+bool is_supervisor(pid_t pid) {
+  auto comm = read_proc(pid, "comm");
+  if (!comm || !std::string_view(*comm).starts_with(kSupervisorComm)) return false;
+  // A name can be had by anybody; the program is compared where it may be looked at.
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/exe", pid);
+  char target[4096];
+  ssize_t length = ::readlink(path, target, sizeof target);
+  if (length < 0) return true;
+  std::string_view program(target, static_cast<size_t>(length));
+  return program.find("bgtask-supervisor") != std::string_view::npos;
+}
+
+uint64_t peak_memory(pid_t pid) {
+  auto status = read_proc(pid, "status");
+  if (!status) return 0;
+  size_t at = status->find("VmHWM:");
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status->c_str() + at + 6, nullptr, 10) * 1024;
+}
+
+std::string boot_id() {
+  auto content = io::read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
+  if (!content) return "";
+  while (!content->empty() && content->back() == '\n')
+    content->pop_back();
+  return *content;
+}
+
+}  // namespace bgtask::supervisor

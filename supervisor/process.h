@@ -1,0 +1,50 @@
+// Processes as /proc shows them, and signals that reach the process meant or none.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/io/unique_fd.h"
+
+namespace bgtask::supervisor {
+
+/// From /proc/PID/stat.
+struct ProcessStat {
+  char state = '?';
+  pid_t parent = 0;
+  uint64_t user_ticks = 0;
+  uint64_t system_ticks = 0;
+  uint64_t start_ticks = 0;  ///< since boot; with the pid it identifies a process
+  bool dead() const { return state == 'Z' || state == 'X'; }
+};
+std::optional<ProcessStat> process_stat(pid_t pid);
+
+/// A handle on a process, which stays that process's whatever happens to its pid; none if there is no such
+/// process.
+io::UniqueFd open_pidfd(pid_t pid);
+
+/// Signals the process `pid` if it still is a child of `parent` (or has been re-parented to the caller). A
+/// pid is never trusted between being read and being used: the handle is opened first, the parent checked
+/// afterwards.
+bool signal_child_of(pid_t pid, pid_t parent, int signal);
+
+/// Children of every thread of a process, zombies included.
+std::vector<pid_t> children_of(pid_t pid);
+
+/// Value of a variable in the environment a process was started with; nothing if it cannot be read or is not
+/// there.
+std::optional<std::string> initial_environment(pid_t pid, const std::string& name);
+
+/// Whether the process runs a supervisor program (this one, or another build of it).
+bool is_supervisor(pid_t pid);
+
+/// VmHWM in bytes; 0 if unknown.
+uint64_t peak_memory(pid_t pid);
+
+std::string boot_id();
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,102 @@
+#include "supervisor/process_tree.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+
+#include "supervisor/process.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+// A fork bomb may outrun a few passes; each one stops or kills all it sees, so a handful is plenty in
+// practice.
+constexpr int kMaxPasses = 64;
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> pids;
+  std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
+  if (!proc) return pids;
+  while (const dirent* entry = ::readdir(proc.get())) {
+    if (pid_t pid = std::atoi(entry->d_name); pid > 0) pids.push_back(pid);
+  }
+  return pids;
+}
+
+}  // namespace
+
+ProcessTree::ProcessTree(std::vector<pid_t> former_ids) : adopted_(!former_ids.empty()) {
+  own_ids_.push_back(std::to_string(::getpid()));
+  for (pid_t id : former_ids)
+    own_ids_.push_back(std::to_string(id));
+}
+
+// Orphans of a task that was started inside ours, and whose supervisor died, come to us too.
+bool ProcessTree::is_ours(pid_t orphan) const {
+  auto id = initial_environment(orphan, "BGTASK_PID");
+  return !id || std::find(own_ids_.begin(), own_ids_.end(), *id) != own_ids_.end();
+}
+
+std::vector<ProcessTree::Member> ProcessTree::roots() const {
+  std::vector<Member> roots;
+  pid_t self = ::getpid();
+  for (pid_t pid : children_of(self)) {
+    if (is_ours(pid)) roots.push_back({pid, self});
+  }
+  if (!adopted_) return roots;
+  for (pid_t pid : all_processes()) {
+    auto id = initial_environment(pid, "BGTASK_PID");
+    bool named = id && std::find(own_ids_.begin(), own_ids_.end(), *id) != own_ids_.end();
+    if (!named && pid != adopted_child_) continue;
+    auto stat = process_stat(pid);
+    if (pid != self && stat) roots.push_back({pid, stat->parent});
+  }
+  return roots;
+}
+
+std::vector<ProcessTree::Member> ProcessTree::find() const {
+  std::vector<Member> found;
+  std::vector<Member> todo = roots();
+  std::set<pid_t> seen;
+  while (!todo.empty()) {
+    Member member = todo.back();
+    todo.pop_back();
+    if (!seen.insert(member.pid).second || is_supervisor(member.pid)) continue;
+    auto stat = process_stat(member.pid);
+    if (!stat) continue;
+    for (pid_t child : children_of(member.pid))
+      todo.push_back({child, member.pid});
+    if (!stat->dead()) found.push_back(member);
+  }
+  return found;
+}
+
+std::vector<pid_t> ProcessTree::members() const {
+  std::vector<pid_t> pids;
+  for (const Member& member : find())
+    pids.push_back(member.pid);
+  return pids;
+}
+
+std::set<pid_t> ProcessTree::signal_all(int signal) const {
+  bool until_quiet = signal == SIGSTOP || signal == SIGKILL;
+  std::set<pid_t> signalled;
+  for (int pass = 0; pass < kMaxPasses; ++pass) {
+    bool any_new = false;
+    for (const Member& member : find()) {
+      if (signalled.contains(member.pid)) continue;
+      if (signal_child_of(member.pid, member.parent, signal)) {
+        signalled.insert(member.pid);
+        any_new = true;
+      }
+    }
+    if (!any_new || !until_quiet) break;
+  }
+  return signalled;
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,43 @@
+// The processes of one task: the child and all its descendants, also those that changed session.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace bgtask::supervisor {
+
+/// The supervisor is a sub-reaper, so that every descendant hangs below it; that is how they are found. Other
+/// supervisors among them, and what is theirs, belong to other tasks and are left alone.
+class ProcessTree {
+ public:
+  /// `former_ids`: of supervisors this one took over from.
+  explicit ProcessTree(std::vector<pid_t> former_ids = {});
+
+  /// After adoption the child is not ours: it is looked for by pid, and orphans by their environment.
+  void set_adopted_child(std::optional<pid_t> child) { adopted_child_ = child; }
+
+  /// Live processes (no zombies) below us, in no particular order.
+  std::vector<pid_t> members() const;
+  /// Signals every member once; for STOP and KILL repeats until no new member shows up. Returns the pids
+  /// that were signalled.
+  std::set<pid_t> signal_all(int signal) const;
+
+ private:
+  struct Member {
+    pid_t pid;
+    pid_t parent;
+  };
+  std::vector<Member> find() const;
+  std::vector<Member> roots() const;
+  bool is_ours(pid_t orphan) const;
+
+  std::vector<std::string> own_ids_;
+  bool adopted_ = false;
+  std::optional<pid_t> adopted_child_;
+};
+
+}  // namespace bgtask::supervisor

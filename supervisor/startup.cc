@@ -1,0 +1,177 @@
+#include "supervisor/startup.h"
+
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <utility>
+
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+#include "supervisor/supervisor.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+Result<io::UniqueFd> make_signal_fd() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGCHLD, SIGHUP, SIGINT, SIGTERM})
+    sigaddset(&signals, signal);
+  io::UniqueFd fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd) return fail_errno("cannot make a signalfd", errno);
+  return fd;
+}
+
+// Everything up to a running command. On failure the directory is removed again by the caller.
+Result<io::UniqueFd> start_new(Task& task, const std::string& encoded_spec) {
+  if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
+  if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
+  auto listening = task.files().listen();
+  if (!listening) return listening;
+  if (Status published = task.files().publish(task.id()); !published)
+    return fail(std::move(published).error());
+  if (Status started = task.start(); !started) return fail(std::move(started).error());
+  return listening;
+}
+
+struct Former {
+  wire::LaunchSpec spec;
+  Json published;
+  std::vector<pid_t> ids;
+};
+
+Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
+  auto published = files.read_status();
+  if (!published) {
+    return fail(ErrorCode::kNotFound,
+                "task " + std::to_string(former_id) + " never started: there is nothing to adopt");
+  }
+  auto encoded = files.read_launch();
+  if (!encoded) return fail(std::move(encoded).error());
+  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
+  if (!document) return fail(std::move(document).error());
+  auto spec = wire::launch_spec(*document);
+  if (!spec) return fail(std::move(spec).error());
+  Former former{std::move(*spec), std::move(*published), {}};
+  Json ids = former.published.value("former_pids", Json::array());
+  for (const Json& id : ids) {
+    if (id.is_number_integer()) former.ids.push_back(id.get<pid_t>());
+  }
+  former.ids.push_back(former_id);
+  // A task that was moved aside has another directory name than the id its processes know.
+  Json published_id = former.published.value("pid", Json(nullptr));
+  if (published_id.is_number_integer() && published_id != former_id)
+    former.ids.push_back(published_id.get<pid_t>());
+  return former;
+}
+
+Result<io::UniqueFd> start_adopted(Task& task, const Former& former) {
+  auto listening = task.files().listen();
+  if (!listening) return listening;
+  if (Status published = task.files().publish(task.id()); !published)
+    return fail(std::move(published).error());
+  if (Status taken = task.take_over(former.published, former.ids); !taken)
+    return fail(std::move(taken).error());
+  return listening;
+}
+
+int serve(io::Loop& loop, Task& task, io::UniqueFd listening, Startup& startup) {
+  auto signals = make_signal_fd();
+  Supervisor supervisor(loop, task);
+  Status started =
+      signals ? supervisor.start(std::move(listening), std::move(*signals), std::move(startup.leader))
+              : Status(fail(std::move(signals).error()));
+  if (!started) {
+    task.tree().signal_all(SIGKILL);
+    static_cast<void>(task.files().remove());
+    startup.report(fail(std::move(started).error()));
+    return 1;
+  }
+  Json info = task.info(0);
+  startup.report(Json{{"pid", task.id()}, {"child_pid", info["child_pid"]}});
+  startup.report = nullptr;
+  startup.encoded_spec = {};
+  startup.spec = {};
+  // Keeps no file system busy; the child has its own directory.
+  if (::chdir("/") != 0) task.files().log("cannot change to /");
+  ::malloc_trim(0);  // what starting took is given back: idle supervisors are many
+  loop.run();
+  return 0;
+}
+
+int supervise_new(io::Loop& loop, Startup startup) {
+  auto files = TaskFiles::create(std::move(startup.pool));
+  if (!files) {
+    startup.report(fail(std::move(files).error()));
+    return 1;
+  }
+  Task task(loop, std::move(*files), startup.spec, startup.original);
+  auto listening = start_new(task, startup.encoded_spec);
+  if (!listening) {
+    static_cast<void>(task.files().remove());
+    startup.report(fail(std::move(listening).error()));
+    return 1;
+  }
+  return serve(loop, task, std::move(*listening), startup);
+}
+
+int supervise_adopted(io::Loop& loop, Startup startup) {
+  pid_t former_id = *startup.spec.adopt;
+  auto refuse = [&](Failure failure) {
+    startup.report(fail(std::move(failure)));
+    return 1;
+  };
+  auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
+  if (!files) return refuse(std::move(files).error());
+  auto former = read_former(*files, former_id);
+  if (!former) return refuse(std::move(former).error());
+  std::string pool_path = startup.spec.pool_path;
+  former->spec.pool_path = pool_path;
+  Task task(loop, std::move(*files), former->spec, startup.original);
+  auto listening = start_adopted(task, *former);
+  if (!listening) return refuse(std::move(listening).error());
+  return serve(loop, task, std::move(*listening), startup);
+}
+
+}  // namespace
+
+OriginalProcess become_supervisor_process() {
+  OriginalProcess original;
+  original.umask = ::umask(077);  // files of the task are nobody else's, from their first moment
+  rlimit core{};
+  if (::getrlimit(RLIMIT_CORE, &core) == 0) {
+    original.core_soft_limit = core.rlim_cur;
+    core.rlim_cur = 0;  // a dump of the supervisor would hold what the task printed
+    ::setrlimit(RLIMIT_CORE, &core);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (int signal : {SIGCHLD, SIGHUP, SIGINT, SIGTERM})
+    sigaddset(&blocked, signal);
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, as some parents have it, children would vanish unreaped
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  return original;
+}
+
+int supervise(Startup startup) {
+  io::Loop loop;
+  if (Status ready = loop.init(); !ready) {
+    startup.report(fail(std::move(ready).error()));
+    return 1;
+  }
+  return startup.spec.adopt ? supervise_adopted(loop, std::move(startup))
+                            : supervise_new(loop, std::move(startup));
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,31 @@
+// From a launch request to a running supervisor.
+#pragma once
+
+#include <functional>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/wire/json.h"
+#include "protocol/wire/launch.h"
+#include "protocol/wire/result.h"
+#include "supervisor/child.h"
+
+namespace bgtask::supervisor {
+
+struct Startup {
+  wire::LaunchSpec spec;
+  std::string encoded_spec;  ///< kept in the task's directory for restart and adopt
+  io::UniqueFd pool;
+  io::UniqueFd leader;  ///< none unless the behavior is "background"
+  OriginalProcess original;
+  /// Told once, when the task runs ({pid, child_pid}) or could not be started.
+  std::function<void(const Result<Json>&)> report;
+};
+
+/// Sets up this process as a supervisor: umask, core limit, signals, sub-reaper. Returns what the child is to
+/// have instead.
+OriginalProcess become_supervisor_process();
+
+/// Starts (or adopts) the task, reports, and serves until the task is deleted. Returns the exit status.
+int supervise(Startup startup);
+
+}  // namespace bgtask::supervisor

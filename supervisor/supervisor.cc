@@ -1,0 +1,157 @@
+#include "supervisor/supervisor.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "protocol/wire/methods.h"
+#include "supervisor/methods/handlers.h"
+#include "supervisor/subscriptions.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr uint64_t kFarewellMs = 2'000;  // for clients to take their last replies
+
+}  // namespace
+
+Supervisor::Supervisor(io::Loop& loop, Task& task)
+    : loop_(loop),
+      task_(task),
+      server_(loop, {[this](Connection& c, wire::Request r) { handle(c, std::move(r)); },
+                     [this](Connection& c) {
+                       pump(c, task_);
+                       deletion_.connection_writable(c);
+                     },
+                     [this](Connection& c) {
+                       waits_.forget(c);
+                       deletion_.forget(c);
+                       if (finished_ && server_.clients() == 0) loop_.stop();
+                     }}),
+      waits_(loop,
+             [this] {
+               return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor(), task_.status()};
+             }),
+      deletion_(loop, task, [this] { finish(); }) {
+  auto mark = [this](auto set) {
+    server_.for_each([&](Connection& c) {
+      if (c.subscription()) set(*c.subscription());
+    });
+    something_happened();
+  };
+  task_.set_listener({[this] { something_happened(); },
+                      [this, mark] {
+                        mark([this](Subscription& s) {
+                          if (s.exit) s.exit_at = next_cursor();
+                        });
+                      },
+                      [mark] { mark([](Subscription& s) { s.meta_due = s.meta; }); },
+                      [mark](StreamId stream) {
+                        mark([stream](Subscription& s) {
+                          if (s.stream) s.ended_streams |= 1u << static_cast<uint32_t>(stream);
+                        });
+                      }});
+}
+
+Status Supervisor::start(io::UniqueFd listening, io::UniqueFd signals, io::UniqueFd leader) {
+  signals_ = std::move(signals);
+  leader_ = std::move(leader);
+  Status started = signals_poll_.start(loop_, signals_.get(), UV_READABLE, [this](int) { on_signals(); });
+  if (started && leader_) {
+    started = leader_poll_.start(loop_, leader_.get(), UV_READABLE, [this](int) {
+      leader_poll_.stop();
+      deletion_.begin_unasked();
+    });
+  }
+  if (started) started = server_.start(std::move(listening));
+  return started;
+}
+
+void Supervisor::on_signals() {
+  signalfd_siginfo info{};
+  bool asked_to_end = false;
+  // Signals coalesce: one SIGCHLD may stand for many children, so all of them are looked at in any case.
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info)
+    asked_to_end |= info.ssi_signo != SIGCHLD;
+  task_.reap();
+  deletion_.progress();
+  if (asked_to_end) deletion_.begin_unasked();
+}
+
+void Supervisor::something_happened() {
+  waits_.check();
+  server_.for_each([this](Connection& connection) {
+    if (connection.idle()) pump(connection, task_);
+  });
+}
+
+void Supervisor::handle(Connection& connection, wire::Request request) {
+  const wire::Method* method = wire::find_method(request.method);
+  if (method == nullptr) {
+    return connection.reply(request, fail(ErrorCode::kUnknownMethod, "there is no method '" + request.method +
+                                                                         "'; 'methods' lists them"));
+  }
+  if (Status valid = wire::validate(*method, request.params); !valid) {
+    return connection.reply(request, fail(std::move(valid).error()));
+  }
+  if (deletion_.under_way() && !method->read_only && method->id != wire::MethodId::kDelete &&
+      method->id != wire::MethodId::kKill) {
+    return connection.reply(request, fail(ErrorCode::kBusy, "the task is being deleted"));
+  }
+  dispatch(connection, std::move(request), method->id);
+}
+
+void Supervisor::dispatch(Connection& connection, wire::Request request, wire::MethodId method) {
+  Call call{task_, request.params, connection.encoding(), server_.clients()};
+  auto reply = [&](const Result<Json>& result) { connection.reply(request, result); };
+  switch (method) {
+    case wire::MethodId::kPing:
+      return reply(Json("pong"));
+    case wire::MethodId::kMethods:
+      return reply(wire::describe_methods());
+    case wire::MethodId::kInfo:
+      return reply(handle_info(call));
+    case wire::MethodId::kApplyMeta:
+      return reply(handle_apply_meta(call));
+    case wire::MethodId::kKill:
+      return reply(handle_kill(call));
+    case wire::MethodId::kPause:
+      return reply(handle_pause(call));
+    case wire::MethodId::kResume:
+      return reply(handle_resume(call));
+    case wire::MethodId::kRestart:
+      return reply(handle_restart(call));
+    case wire::MethodId::kDelete:
+      return deletion_.request(connection, std::move(request));
+    case wire::MethodId::kStreamInfo:
+      return reply(handle_stream_info(call));
+    case wire::MethodId::kRead:
+      return reply(handle_read(call));
+    case wire::MethodId::kOutput:
+      return reply(handle_output(call));
+    case wire::MethodId::kWrite:
+      return reply(handle_write(call));
+    case wire::MethodId::kClose:
+      return reply(handle_close(call));
+    case wire::MethodId::kWait:
+      return waits_.add(connection, std::move(request));
+    case wire::MethodId::kSubscribe:
+      connection.subscription() = make_subscription(request.params, task_, next_cursor());
+      reply(Json{{"next", connection.subscription()->cursor}});
+      return pump(connection, task_);
+    case wire::MethodId::kUnsubscribe:
+      connection.subscription().reset();
+      return reply(Json(true));
+  }
+}
+
+void Supervisor::finish() {
+  finished_ = true;
+  server_.stop_listening();
+  if (server_.clients() == 0) return loop_.stop();
+  server_.for_each([](Connection& connection) { connection.close_when_sent(); });
+  farewell_.start(loop_, kFarewellMs, [this] { loop_.stop(); });
+}
+
+}  // namespace bgtask::supervisor

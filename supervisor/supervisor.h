@@ -1,0 +1,44 @@
+// A task, its clients and what the supervisor is told from outside, tied together.
+#pragma once
+
+#include <cstdint>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/methods.h"
+#include "supervisor/deletion.h"
+#include "supervisor/server.h"
+#include "supervisor/task.h"
+#include "supervisor/waits.h"
+
+namespace bgtask::supervisor {
+
+class Supervisor {
+ public:
+  Supervisor(io::Loop& loop, Task& task);
+
+  /// `signals`: a signalfd; `leader`: a pidfd whose end means delete, or none.
+  Status start(io::UniqueFd listening, io::UniqueFd signals, io::UniqueFd leader);
+
+ private:
+  void on_signals();
+  void handle(Connection& connection, wire::Request request);
+  void dispatch(Connection& connection, wire::Request request, wire::MethodId method);
+  void something_happened();
+  void finish();
+  uint64_t next_cursor() { return task_.output().reader().end(); }
+
+  io::Loop& loop_;
+  Task& task_;
+  Server server_;
+  Waits waits_;
+  Deletion deletion_;
+  io::UniqueFd signals_;
+  io::Poll signals_poll_;
+  io::UniqueFd leader_;
+  io::Poll leader_poll_;
+  io::Timer farewell_;
+  bool finished_ = false;
+};
+
+}  // namespace bgtask::supervisor

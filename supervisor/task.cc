@@ -1,0 +1,417 @@
+#include "supervisor/task.h"
+
+#include <linux/ioctl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "protocol/io/pidfd.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+#include "protocol/wire/methods.h"
+#include "supervisor/adoption.h"
+#include "supervisor/lock_file.h"
+#include "supervisor/process.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr uint64_t kPublishRetryMs = 1000;
+constexpr uint64_t kReapedRetryMs = 10;
+constexpr int kReapedTries = 100;
+
+double wall_clock() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+double seconds_of_ticks(uint64_t ticks) {
+  return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// The system call fills the rusage that the library's waitid has no parameter for.
+int wait_child(idtype_t type, pid_t pid, siginfo_t& info, int options, struct rusage* usage) {
+  info = {};
+  return static_cast<int>(::syscall(SYS_waitid, type, pid, &info, options, usage));
+}
+
+Outcome outcome_of(const siginfo_t& info) {
+  Outcome outcome;
+  if (info.si_code == CLD_EXITED) {
+    outcome.exit_code = info.si_status;
+  } else {
+    outcome.signal = info.si_status;
+    outcome.core_dumped = info.si_code == CLD_DUMPED;
+  }
+  return outcome;
+}
+
+// Signals whose default is to end a process. One that is stopped takes them only once it goes on.
+bool ends_by_default(int signal) {
+  static constexpr int kOthers[] = {SIGCHLD, SIGCONT, SIGSTOP,  SIGTSTP, SIGTTIN,
+                                    SIGTTOU, SIGURG,  SIGWINCH, SIGKILL};
+  return std::find(std::begin(kOthers), std::end(kOthers), signal) == std::end(kOthers);
+}
+
+void merge(Json& target, const Json& patch) {
+  for (const auto& [key, value] : patch.items()) {
+    if (value.is_null()) {
+      target.erase(key);
+    } else if (value.is_object()) {
+      Json& member = target[key];
+      if (!member.is_object()) member = Json::object();
+      merge(member, value);
+    } else {
+      target[key] = value;
+    }
+  }
+}
+
+Json position_json(const ring::Positions& positions, uint64_t capacity) {
+  return Json{{"start", positions.start},
+              {"consumed", positions.consumed},
+              {"limit", positions.limit},
+              {"lost", positions.lost},
+              {"eof", positions.eof},
+              {"error", positions.error != 0 ? Json(::strerrorname_np(positions.error)) : Json(nullptr)},
+              {"capacity", capacity}};
+}
+
+}  // namespace
+
+Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const OriginalProcess& original)
+    : loop_(loop),
+      files_(std::move(files)),
+      spec_(std::move(spec)),
+      original_(original),
+      id_(::getpid()),
+      meta_(spec_.meta),
+      stdin_(loop) {}
+
+Status Task::prepare() {
+  auto rings = Rings::create(files_.directory(), spec_);
+  if (!rings) return fail(std::move(rings).error());
+  output_ = std::make_unique<OutputStreams>(loop_, std::move(*rings),
+                                            OutputStreams::Listener{[this] {
+                                                                      if (listener_.output)
+                                                                        listener_.output();
+                                                                    },
+                                                                    [this](StreamId stream) {
+                                                                      publish();
+                                                                      if (listener_.stream_end)
+                                                                        listener_.stream_end(stream);
+                                                                    }});
+  return {};
+}
+
+Status Task::start() {
+  if (Status started = run(spec_); !started) return started;
+  spec_.env = {};
+  publish();
+  return {};
+}
+
+Status Task::run(const wire::LaunchSpec& full) {
+  io::UniqueFd lock;
+  if (!full.lock_file.empty()) {
+    auto acquired = acquire_lock_file(full.lock_file);
+    if (!acquired) return fail(std::move(acquired).error());
+    lock = std::move(*acquired);
+  }
+  auto child = start_child(full, id_, original_);
+  if (!child) return fail(std::move(child).error());
+  life_.started(child->pid, wall_clock());
+  adopted_ = false;
+  tree_.set_adopted_child(std::nullopt);
+  child_handle_ = std::move(child->pidfd);
+  lock_file_ = std::move(lock);
+  auto stat = process_stat(child->pid);
+  child_start_ = stat ? stat->start_ticks : 0;
+  stdin_.open(std::move(child->streams.stdin_pipe));
+  Status attached = output_->attach(StreamId::kStdout, std::move(child->streams.stdout_pipe));
+  if (attached) attached = output_->attach(StreamId::kStderr, std::move(child->streams.stderr_pipe));
+  if (attached) attached = output_->attach(StreamId::kData, std::move(child->streams.data_socket));
+  if (!attached) ::kill(child->pid, SIGKILL);  // reaped like any other end
+  return attached;
+}
+
+Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
+  former_ids_ = std::move(former_ids);
+  tree_ = ProcessTree(former_ids_);
+  auto rings = Rings::take_over(files_.directory(), spec_, published);
+  if (!rings) return fail(std::move(rings).error());
+  output_ = std::make_unique<OutputStreams>(loop_, std::move(*rings),
+                                            OutputStreams::Listener{[this] {
+                                                                      if (listener_.output)
+                                                                        listener_.output();
+                                                                    },
+                                                                    [this](StreamId stream) {
+                                                                      publish();
+                                                                      if (listener_.stream_end)
+                                                                        listener_.stream_end(stream);
+                                                                    }});
+  spec_.env = {};
+  if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
+  auto child = find_published_child(published);
+  life_ = Lifecycle::resumed(published, child ? std::optional<pid_t>(child->pid) : std::nullopt);
+  if (child) {
+    adopted_ = true;
+    tree_.set_adopted_child(child->pid);
+    child_handle_ = std::move(child->handle);
+    child_start_ = child->start_ticks;
+    reattach_streams(child->pid, published);
+    if (Status watched = watch_child(); !watched) return watched;
+  } else if (published.at("status").value("running", false)) {
+    // It ended while nobody looked; whoever reaped it knows how.
+    life_.started(0, life_.started_at());
+    life_.ended(Outcome{{}, 0, false, "unknown"}, wall_clock());
+  }
+  for (StreamId stream : kOutputStreams)
+    output_->end_if_unattached(stream);
+  publish();
+  return {};
+}
+
+void Task::reattach_streams(pid_t child, const Json& published) {
+  AdoptedStreams streams = recover_streams(child, tree_.members(), published);
+  auto attach = [&](StreamId stream, io::UniqueFd fd) {
+    if (!fd) return;
+    if (Status attached = output_->attach(stream, std::move(fd)); !attached) {
+      files_.log("stream of the adopted child: " + attached.error().message);
+    }
+  };
+  attach(StreamId::kStdout, std::move(streams.stdout_pipe));
+  attach(StreamId::kStderr, std::move(streams.stderr_pipe));
+  attach(StreamId::kData, std::move(streams.data_socket));
+}
+
+Status Task::watch_child() {
+  return child_poll_.start(loop_, child_handle_.get(), UV_READABLE, [this](int) { adopted_child_ended(); });
+}
+
+void Task::adopted_child_ended() {
+  child_poll_.stop();
+  output_->drain();
+  settle_adopted_end(kReapedTries);
+}
+
+// The kernel tells how a process ended once its parent, which is not us, has reaped it.
+void Task::settle_adopted_end(int tries) {
+  ExitStatus status = exit_status_of(child_handle_);
+  if (status.kind == ExitStatus::Kind::kNotYet && tries > 0) {
+    adopted_end_.start(loop_, kReapedRetryMs, [this, tries] { settle_adopted_end(tries - 1); });
+    return;
+  }
+  bool known = status.kind == ExitStatus::Kind::kKnown;
+  child_ended(known ? outcome_of_wait_status(status.wait_status) : Outcome{{}, 0, false, "unknown"});
+}
+
+Result<Json> Task::restart() {
+  if (life_.alive()) return Json{{"restarted", false}, {"child_pid", *life_.child()}};
+  auto encoded = files_.read_launch();
+  if (!encoded) return fail(std::move(encoded).error());
+  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
+  if (!document) return fail(std::move(document).error());
+  auto full = wire::launch_spec(*document);
+  if (!full) return fail(std::move(full).error());
+  if (Status started = run(*full); !started) return fail(std::move(started).error());
+  usage_.reset();
+  publish();
+  return Json{{"restarted", true}, {"child_pid", *life_.child()}};
+}
+
+Result<uint64_t> Task::kill(int signal, Scope scope) {
+  if (scope == Scope::kTree) {
+    uint64_t count = tree_.signal_all(signal).size();
+    if (count == 0 && !life_.alive())
+      return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
+    if (life_.state() == State::kPaused && ends_by_default(signal)) tree_.signal_all(SIGCONT);
+    return count;
+  }
+  if (!life_.child()) return fail(ErrorCode::kAlreadyExited, "the task has ended");
+  // The child is un-reaped here (for an adopted one the handle says so), and a session leader cannot leave
+  // its group: its pid names this group and no other.
+  if (::pidfd_send_signal(child_handle_.get(), scope == Scope::kProcess ? signal : 0, nullptr, 0) != 0) {
+    if (errno == ESRCH) return fail(ErrorCode::kAlreadyExited, "the task has ended");
+    return fail_errno("cannot signal the task", errno);
+  }
+  uint64_t count = 1;
+  if (scope == Scope::kGroup) {
+    count = 0;
+    for (pid_t pid : tree_.members())
+      count += ::getpgid(pid) == *life_.child() ? 1 : 0;
+    if (::kill(-*life_.child(), signal) != 0)
+      return fail_errno("cannot signal the task's process group", errno);
+  }
+  if (life_.state() == State::kPaused && ends_by_default(signal)) {
+    if (scope == Scope::kProcess)
+      ::pidfd_send_signal(child_handle_.get(), SIGCONT, nullptr, 0);
+    else
+      tree_.signal_all(SIGCONT);
+  }
+  return std::max<uint64_t>(count, 1);
+}
+
+Result<uint64_t> Task::pause(bool pause) {
+  uint64_t count = tree_.signal_all(pause ? SIGSTOP : SIGCONT).size();
+  if (count == 0 && !life_.alive())
+    return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
+  if (pause ? life_.stopped() : life_.continued()) publish();
+  return count;
+}
+
+Result<Json> Task::apply_meta(const Json& patch) {
+  Json merged = meta_;
+  merge(merged, patch);
+  if (size_t size = wire::encode_json(merged).size(); size > wire::kMaxMeta) {
+    return fail(Failure{ErrorCode::kBadArgument,
+                        "'meta' would be " + std::to_string(size) + " bytes; at most " +
+                            std::to_string(wire::kMaxMeta) + " are kept: remove keys by setting them to null",
+                        0, Json{{"parameter", "meta"}}});
+  }
+  meta_ = std::move(merged);
+  publish();
+  if (listener_.meta) listener_.meta();
+  return meta_;
+}
+
+void Task::reap() {
+  siginfo_t change{};
+  // Peeked at first: while the child is a zombie its pid and group cannot be anybody else's.
+  while (wait_child(P_ALL, 0, change, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, nullptr) == 0 &&
+         change.si_pid != 0) {
+    if (life_.child() == change.si_pid && !adopted_) {
+      child_changed(change);
+      continue;
+    }
+    siginfo_t taken{};
+    wait_child(P_PID, change.si_pid, taken, WEXITED | WSTOPPED | WCONTINUED | WNOHANG, nullptr);
+  }
+}
+
+void Task::child_changed(const siginfo_t& change) {
+  struct rusage usage {};
+  siginfo_t taken{};
+  int options = WEXITED | WSTOPPED | WCONTINUED | WNOHANG;
+  if (change.si_code == CLD_STOPPED || change.si_code == CLD_TRAPPED || change.si_code == CLD_CONTINUED) {
+    wait_child(P_PID, change.si_pid, taken, options, nullptr);
+    bool changed = change.si_code == CLD_CONTINUED ? life_.continued() : life_.stopped();
+    if (changed) publish();
+    return;
+  }
+  output_->drain();
+  Outcome outcome = outcome_of(change);
+  wait_child(P_PID, change.si_pid, taken, options, &usage);
+  usage_ = usage;
+  child_ended(outcome);  // forgets the pid, which from here on may be somebody else's
+}
+
+void Task::child_ended(const Outcome& outcome) {
+  life_.ended(outcome, wall_clock());
+  adopted_ = false;
+  tree_.set_adopted_child(std::nullopt);
+  child_handle_.reset();
+  stdin_.abandon();
+  lock_file_.reset();
+  publish();
+  if (listener_.exit) listener_.exit();
+}
+
+void Task::refresh_adopted_state() {
+  // Nobody tells us when a child that is not ours stops or goes on.
+  if (!adopted_ || !life_.child()) return;
+  auto stat = process_stat(*life_.child());
+  if (!stat || stat->start_ticks != child_start_) return;
+  if (stat->state == 'T' ? life_.stopped() : life_.continued()) publish();
+}
+
+Json Task::rusage() const {
+  if (usage_ && !life_.alive()) {
+    return Json{{"user_seconds", seconds(usage_->ru_utime)},
+                {"system_seconds", seconds(usage_->ru_stime)},
+                {"max_rss", static_cast<uint64_t>(usage_->ru_maxrss) * 1024}};
+  }
+  return nullptr;
+}
+
+Json Task::supervision() const {
+  return Json{{"boot_id", boot_id()},
+              {"child_start", child_start_},
+              {"pipes",
+               {{"stdout", output_->pipe_inode(StreamId::kStdout)},
+                {"stderr", output_->pipe_inode(StreamId::kStderr)}}}};
+}
+
+Json Task::stream_info(int stream) const {
+  if (stream == 0) {
+    return Json{{"pending", stdin_.pending()}, {"written", stdin_.written()}, {"eof", stdin_.eof()}};
+  }
+  auto id = static_cast<StreamId>(stream);
+  return position_json(output_->rings().positions(id), output_->rings().capacity(id));
+}
+
+Json Task::document() const {
+  Json command = Json::array();
+  for (const std::string& argument : spec_.exec)
+    command.push_back(wire::bytes_value(argument));
+  Json streams = Json::object();
+  for (int stream = 0; stream <= 3; ++stream)
+    streams[std::string(wire::stream_name(stream))] = stream_info(stream);
+  return Json{{"pid", id_},
+              {"uid", ::geteuid()},
+              {"version", BGTASK_VERSION},
+              {"protocol", wire::kProtocolVersion},
+              {"persistent", !spec_.rings_in_memory},
+              {"on_disk", files_.on_disk()},
+              {"command", std::move(command)},
+              {"cwd", wire::bytes_value(spec_.cwd)},
+              {"meta", meta_},
+              {"child_pid", life_.child() ? Json(*life_.child()) : Json(nullptr)},
+              {"former_pids", former_ids_},
+              {"runs", life_.runs()},
+              {"started_at", life_.started_at()},
+              {"ended_at", life_.ended_at()},
+              {"status", life_.status()},
+              {"rusage", rusage()},
+              {"streams", std::move(streams)},
+              {"supervision", supervision()}};
+}
+
+Json Task::info(uint64_t clients) {
+  refresh_adopted_state();
+  Json info = document();
+  std::vector<pid_t> members = tree_.members();
+  uint64_t child =
+      life_.child() && std::find(members.begin(), members.end(), *life_.child()) != members.end() ? 1 : 0;
+  info["descendants"] = members.size() - child;
+  info["clients"] = clients;
+  if (life_.child()) {
+    if (auto stat = process_stat(*life_.child())) {
+      info["rusage"] = {{"user_seconds", seconds_of_ticks(stat->user_ticks)},
+                        {"system_seconds", seconds_of_ticks(stat->system_ticks)},
+                        {"max_rss", peak_memory(*life_.child())}};
+    }
+  }
+  return info;
+}
+
+void Task::publish() {
+  if (life_.state() == State::kStarting) return;  // the status file says that the exec has succeeded
+  Status written = files_.write_status(document());
+  if (written) return publish_retry_.stop();
+  if (!publish_retry_.running()) files_.log("cannot publish the status: " + written.error().message);
+  publish_retry_.start(loop_, kPublishRetryMs, [this] { publish(); });
+}
+
+}  // namespace bgtask::supervisor

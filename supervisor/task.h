@@ -1,0 +1,108 @@
+// The task a supervisor is in charge of: its command, streams, metadata and state. Knows nothing of clients;
+// tells a listener what happens.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/launch.h"
+#include "supervisor/child.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/output_streams.h"
+#include "supervisor/process_tree.h"
+#include "supervisor/stdin_queue.h"
+#include "supervisor/task_files.h"
+
+namespace bgtask::supervisor {
+
+enum class Scope { kProcess, kGroup, kTree };
+
+class Task {
+ public:
+  struct Listener {
+    std::function<void()> output;
+    std::function<void()> exit;
+    std::function<void()> meta;
+    std::function<void(StreamId)> stream_end;
+  };
+
+  Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const OriginalProcess& original);
+
+  void set_listener(Listener listener) { listener_ = std::move(listener); }
+
+  /// Makes the rings. Before publication.
+  Status prepare();
+  /// Starts the command and publishes the status. After publication of the directory.
+  Status start();
+  /// Takes over from a dead supervisor: rings, streams of a child that lives, state.
+  Status take_over(const Json& published, std::vector<pid_t> former_ids);
+
+  /// {restarted, child_pid}; does nothing while the command runs.
+  Result<Json> restart();
+  /// Signals; returns how many processes got it. already_exited, not for scope kTree.
+  Result<uint64_t> kill(int signal, Scope scope);
+  /// Stops or continues the tree; returns how many processes were signalled.
+  Result<uint64_t> pause(bool pause);
+  /// Merges and publishes. bad_argument if the whole becomes too large.
+  Result<Json> apply_meta(const Json& patch);
+
+  /// Looks at all children that changed state: to be called on SIGCHLD.
+  void reap();
+
+  Json info(uint64_t clients);
+  Json stream_info(int stream) const;
+  Json status() const { return life_.status(); }
+  const Json& meta() const { return meta_; }
+  bool exited() const { return life_.state() == State::kExited; }
+  pid_t id() const { return id_; }
+
+  OutputStreams& output() { return *output_; }
+  StdinQueue& stdin_queue() { return stdin_; }
+  ProcessTree& tree() { return tree_; }
+  TaskFiles& files() { return files_; }
+  const wire::LaunchSpec& spec() const { return spec_; }
+
+ private:
+  Status run(const wire::LaunchSpec& full);
+  Status watch_child();
+  void child_changed(const siginfo_t& change);
+  void child_ended(const Outcome& outcome);
+  void adopted_child_ended();
+  void settle_adopted_end(int tries);
+  void refresh_adopted_state();
+  void reattach_streams(pid_t child, const Json& published);
+  void publish();
+  Json document() const;
+  Json supervision() const;
+  Json rusage() const;
+
+  io::Loop& loop_;
+  TaskFiles files_;
+  wire::LaunchSpec spec_;  // without the environment, which only a start needs
+  OriginalProcess original_;
+  Listener listener_;
+  pid_t id_;
+  Lifecycle life_;
+  Json meta_;
+  std::unique_ptr<OutputStreams> output_;
+  StdinQueue stdin_;
+  ProcessTree tree_;
+  std::vector<pid_t> former_ids_;
+  bool adopted_ = false;  // the child is not ours to reap
+  io::UniqueFd child_handle_;
+  io::Poll child_poll_;  // only for an adopted child: our own children announce themselves by SIGCHLD
+  uint64_t child_start_ = 0;
+  io::UniqueFd lock_file_;
+  std::optional<struct rusage> usage_;  // of the last run that ended
+  io::Timer publish_retry_;
+  io::Timer adopted_end_;
+};
+
+}  // namespace bgtask::supervisor

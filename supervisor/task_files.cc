@@ -1,0 +1,221 @@
+#include "supervisor/task_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+
+#include "protocol/io/files.h"
+#include "protocol/io/unix_socket.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr int kBacklog = 128;
+constexpr size_t kMaxLaunch = 64 << 20;
+constexpr off_t kMaxLog = 256 << 10;
+// Beyond PID_MAX_LIMIT (include/linux/threads.h: 4 * 1024 * 1024): an id that can never be a pid.
+constexpr int kFirstAsideId = 4 * 1024 * 1024 + 1;
+constexpr int kAsideTries = 10'000;
+
+std::string random_name(const char* prefix) {
+  unsigned char bytes[16] = {};
+  if (::getrandom(bytes, sizeof bytes, 0) < 0) return std::string(prefix) + std::to_string(::getpid());
+  std::string name = prefix;
+  char hex[3];
+  for (unsigned char byte : bytes) {
+    std::snprintf(hex, sizeof hex, "%02x", byte);
+    name += hex;
+  }
+  return name;
+}
+
+Result<io::UniqueFd> open_directory(int pool, const std::string& name) {
+  io::UniqueFd fd(::openat(pool, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return fail_errno("cannot open the task directory '" + name + "'", errno);
+  return fd;
+}
+
+bool belongs_to_us(int fd) {
+  struct stat st {};
+  return ::fstat(fd, &st) == 0 && st.st_uid == ::geteuid();
+}
+
+bool try_lock(int fd) {
+  return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+Status remove_entries(int directory) {
+  io::UniqueFd again(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!again) return fail_errno("cannot list the task directory", errno);
+  std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(again.get()), ::closedir);
+  if (!entries) return fail_errno("cannot list the task directory", errno);
+  again.release();
+  while (const dirent* entry = ::readdir(entries.get())) {
+    std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
+      return fail_errno("cannot remove '" + name + "'", errno);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd) {
+  TaskFiles files;
+  files.pool_ = std::move(pool_fd);
+  files.name_ = random_name(".tmp-");
+  if (::mkdirat(files.pool_.get(), files.name_.c_str(), 0700) != 0) {
+    return fail_errno("cannot make a directory in the pool", errno);
+  }
+  auto directory = open_directory(files.pool_.get(), files.name_);
+  if (!directory) return fail(std::move(directory).error());
+  files.directory_ = std::move(*directory);
+  files.lock_.reset(::openat(files.directory(), "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!files.lock_ || !try_lock(files.lock_.get())) {
+    int error = errno;
+    static_cast<void>(files.remove());
+    return fail_errno("cannot make and hold the lock file", error);
+  }
+  return files;
+}
+
+Result<TaskFiles> TaskFiles::take_over(io::UniqueFd pool_fd, pid_t former_id) {
+  TaskFiles files;
+  files.pool_ = std::move(pool_fd);
+  files.name_ = std::to_string(former_id);
+  auto directory = open_directory(files.pool_.get(), files.name_);
+  if (!directory) return fail(std::move(directory).error());
+  files.directory_ = std::move(*directory);
+  if (!belongs_to_us(files.directory())) {
+    return fail(ErrorCode::kDenied, "task " + files.name_ + " belongs to another user");
+  }
+  files.lock_.reset(::openat(files.directory(), "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!files.lock_) return fail_errno("cannot open the lock of task " + files.name_, errno);
+  if (!try_lock(files.lock_.get())) {
+    return fail(ErrorCode::kRunning,
+                "task " + files.name_ + " has a living supervisor: there is nothing to adopt");
+  }
+  return files;
+}
+
+Result<io::UniqueFd> TaskFiles::listen() {
+  ::unlinkat(directory(), "socket.new", 0);
+  auto fd = io::listen_at(directory(), "socket.new", kBacklog);
+  if (!fd) return fd;
+  if (::renameat(directory(), "socket.new", directory(), "socket") != 0) {
+    return fail_errno("cannot put the socket in place", errno);
+  }
+  return fd;
+}
+
+Status TaskFiles::publish(pid_t id) {
+  std::string name = std::to_string(id);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (::renameat2(pool_.get(), name_.c_str(), pool_.get(), name.c_str(), RENAME_NOREPLACE) == 0) {
+      name_ = name;
+      return {};
+    }
+    if (errno != EEXIST) return fail_errno("cannot publish the task directory", errno);
+    if (Status moved = move_aside(name); !moved) return moved;
+  }
+  return fail(ErrorCode::kExists, "the pool has an entry '" + name + "' that is not ours to move");
+}
+
+Status TaskFiles::move_aside(const std::string& name) {
+  auto not_ours = [&] {
+    return fail(ErrorCode::kExists, "the pool has an entry '" + name + "' that is no dead task of this user");
+  };
+  auto directory = open_directory(pool_.get(), name);
+  if (!directory || !belongs_to_us(directory->get())) return not_ours();
+  io::UniqueFd lock(::openat(directory->get(), "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!lock || !try_lock(lock.get())) return not_ours();
+  for (int i = 0; i < kAsideTries; ++i) {
+    std::string aside = std::to_string(kFirstAsideId + i);
+    if (::renameat2(pool_.get(), name.c_str(), pool_.get(), aside.c_str(), RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) continue;
+      return fail_errno("cannot move the dead task '" + name + "' aside", errno);
+    }
+    TaskFiles dead;
+    dead.directory_ = std::move(*directory);
+    if (auto status = dead.read_status()) {
+      (*status)["former_pids"].push_back(std::atoi(name.c_str()));
+      (*status)["pid"] = kFirstAsideId + i;
+      static_cast<void>(dead.write_status(*status));  // it is found under its new name in any case
+    }
+    return {};
+  }
+  return not_ours();
+}
+
+Status TaskFiles::write_status(const Json& document) {
+  return io::replace_file(directory(), "status", wire::encode_json(document) + "\n");
+}
+
+Result<Json> TaskFiles::read_status() const {
+  auto text = io::read_file(directory(), "status", wire::kMaxStatusFile);
+  if (!text) return fail(std::move(text).error());
+  return wire::decode_json(*text, wire::reply_limits());
+}
+
+Status TaskFiles::write_launch(std::string_view encoded) {
+  return io::replace_file(directory(), "launch", encoded);
+}
+
+Result<std::string> TaskFiles::read_launch() const {
+  return io::read_file(directory(), "launch", kMaxLaunch);
+}
+
+void TaskFiles::log(std::string_view line) {
+  io::UniqueFd fd(::openat(directory(), "log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return;
+  struct stat st {};
+  if (::fstat(fd.get(), &st) == 0 && st.st_size > kMaxLog) return;  // a log that grew this far repeats itself
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  tm utc{};
+  ::gmtime_r(&now.tv_sec, &utc);
+  char stamp[64];
+  size_t length = std::strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ ", &utc);
+  std::string entry(stamp, length);
+  entry.append(line).push_back('\n');
+  static_cast<void>(io::write_all(fd.get(), entry));
+}
+
+bool TaskFiles::on_disk() const {
+  struct statfs fs {};
+  if (::fstatfs(directory(), &fs) != 0) return true;
+  return fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
+}
+
+Status TaskFiles::remove() {
+  if (name_.front() != '.') {
+    std::string hidden = random_name(".del-");
+    if (::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) != 0) {
+      if (errno == ENOENT) return {};  // somebody removed it under us
+      return fail_errno("cannot withdraw the task directory", errno);
+    }
+    name_ = hidden;
+  }
+  if (Status emptied = remove_entries(directory()); !emptied) return emptied;
+  if (::unlinkat(pool_.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+    return fail_errno("cannot remove the task directory", errno);
+  }
+  return {};
+}
+
+}  // namespace bgtask::supervisor

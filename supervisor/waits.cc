@@ -1,0 +1,91 @@
+#include "supervisor/waits.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr uint32_t kMaxAwaited = 256;  // of one client
+
+bool contains(const Json& list, const char* word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+}  // namespace
+
+uint64_t Waits::now() {
+  uv_update_time(loop_.get());
+  return uv_now(loop_.get());
+}
+
+void Waits::add(Connection& connection, wire::Request request) {
+  if (connection.awaited() >= kMaxAwaited) {
+    return connection.reply(request,
+                            fail(ErrorCode::kBusy, "too many requests of this connection wait already"));
+  }
+  const Json& params = request.params;
+  Json events = params.value("for", Json::array({"exit"}));
+  Wait wait{&connection,
+            wire::Request{},
+            contains(events, "exit"),
+            contains(events, "output"),
+            contains(events, "eof"),
+            params.value("cursor", uint64_t{0}),
+            std::nullopt};
+  if (params.contains("timeout")) {
+    wait.due = now() + static_cast<uint64_t>(std::ceil(params["timeout"].get<double>() * 1000));
+  }
+  wait.request = std::move(request);
+  if (auto reply = outcome(wait, facts_())) return connection.reply(wait.request, *std::move(reply));
+  connection.expect_reply();
+  waits_.push_back(std::move(wait));
+  arm();
+}
+
+std::optional<Json> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
+  auto fired = [&](const char* what, uint64_t next) {
+    return Json{{"fired", what}, {"next", next}, {"status", facts.status}};
+  };
+  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return fired("output", facts.next);
+  if (wait.exit && facts.exited) return fired("exit", facts.next);
+  // Waiting for output that can no longer come ends too.
+  if ((wait.eof || wait.output) && facts.all_eof) return fired("eof", facts.next);
+  if (wait.due && *wait.due <= uv_now(loop_.get())) return fired("timeout", wait.cursor);
+  return std::nullopt;
+}
+
+void Waits::check() {
+  if (waits_.empty()) return;
+  WaitFacts facts = facts_();
+  for (auto wait = waits_.begin(); wait != waits_.end();) {
+    auto reply = outcome(*wait, facts);
+    if (!reply) {
+      ++wait;
+      continue;
+    }
+    // Out of the list first: sending may end the connection, which then forgets its waits.
+    Wait done = std::move(*wait);
+    waits_.erase(wait);
+    done.connection->reply(done.request, *std::move(reply));
+    done.connection->reply_given();
+    wait = waits_.begin();
+  }
+  arm();
+}
+
+void Waits::forget(const Connection& connection) {
+  waits_.remove_if([&](const Wait& wait) { return wait.connection == &connection; });
+}
+
+void Waits::arm() {
+  std::optional<uint64_t> next;
+  for (const Wait& wait : waits_) {
+    if (wait.due && (!next || *wait.due < *next)) next = wait.due;
+  }
+  if (!next) return timer_.stop();
+  uint64_t current = now();
+  timer_.start(loop_, *next > current ? *next - current : 0, [this] { check(); });
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,53 @@
+// Requests that wait for something to happen.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <optional>
+
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/message.h"
+#include "supervisor/connection.h"
+
+namespace bgtask::supervisor {
+
+/// What is the case now; a wait fires by it, whenever it is looked at.
+struct WaitFacts {
+  bool exited = false;
+  bool all_eof = false;
+  uint64_t next = 1;  ///< cursor after the newest output
+  Json status;
+};
+
+class Waits {
+ public:
+  Waits(io::Loop& loop, std::function<WaitFacts()> facts) : loop_(loop), facts_(std::move(facts)) {}
+
+  /// Answers at once where it can, else when it happens. busy where the client has too many.
+  void add(Connection& connection, wire::Request request);
+  /// Looks at all waits again: to be called after anything that could fire one.
+  void check();
+  /// The client is gone.
+  void forget(const Connection& connection);
+
+ private:
+  struct Wait {
+    Connection* connection;
+    wire::Request request;
+    bool exit, output, eof;
+    uint64_t cursor;
+    std::optional<uint64_t> due;  // milliseconds of the loop's clock
+  };
+  /// The reply, if it is time for one.
+  std::optional<Json> outcome(const Wait& wait, const WaitFacts& facts) const;
+  void arm();
+  uint64_t now();
+
+  io::Loop& loop_;
+  std::function<WaitFacts()> facts_;
+  std::list<Wait> waits_;
+  io::Timer timer_;
+};
+
+}  // namespace bgtask::supervisor
