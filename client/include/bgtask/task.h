@@ -1,0 +1,194 @@
+/// \file
+/// A task as seen by a client.
+#pragma once
+
+#include <bgtask/error.h>
+#include <bgtask/json.h>
+#include <bgtask/stream.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace bgtask {
+
+/// A length of time in seconds; fractions are welcome: `Seconds(0.5)`, or any std::chrono duration.
+using Seconds = std::chrono::duration<double>;
+
+/// A signal by name ("TERM", "SIGTERM", "RTMIN+3") or by number (1–64).
+using Signal = std::variant<std::string, int>;
+
+/// Whom a signal reaches.
+enum class Scope {
+  kProcess,  ///< the child alone
+  kGroup,    ///< the child's process group
+  kTree,     ///< the child and all its descendants, also those that changed session
+};
+
+/// One piece of output, in the order in which pieces were taken in.
+struct OutputChunk {
+  std::uint64_t seq = 0;
+  double time = 0;           ///< when it was taken in, seconds since the epoch
+  std::string stream;        ///< "stdout", "stderr" or "data" (one message)
+  std::uint64_t offset = 0;  ///< of its first byte in that stream (of the message, for data)
+  std::string data;
+};
+
+/// What of the output asked for is not to be had any more.
+struct OutputLoss {
+  std::uint64_t out = 0;   ///< bytes of stdout
+  std::uint64_t err = 0;   ///< bytes of stderr
+  std::uint64_t data = 0;  ///< data messages
+  bool any() const noexcept { return out != 0 || err != 0 || data != 0; }
+};
+
+/// A reply to "what is new since this cursor?".
+struct Output {
+  std::vector<OutputChunk> chunks;
+  std::uint64_t next = 0;  ///< the cursor to ask with next time
+  OutputLoss lost;         ///< what lay between the cursor asked for and the first chunk and is gone
+  bool eof = false;        ///< nothing more will come
+};
+
+/// Which output, from where.
+struct OutputOptions {
+  std::uint64_t cursor = 0;               ///< 0: from the beginning of what is kept
+  std::vector<std::string> streams = {};  ///< of "stdout", "stderr", "data"; empty means all
+  std::uint64_t max_bytes = 1 << 20;      ///< soft: a reply has at least one whole piece
+};
+
+/// What to wait for.
+struct WaitOptions {
+  std::vector<std::string> for_events = {"exit"};  ///< any of "exit", "output", "eof"
+  std::uint64_t cursor = 0;                        ///< for "output": fires when there is output from here on
+  std::optional<Seconds> timeout = {};             ///< none: as long as it takes
+};
+
+struct WaitResult {
+  std::string fired;       ///< "exit", "output", "eof" or "timeout"
+  std::uint64_t next = 0;  ///< the cursor after the newest output (on a timeout: the one given)
+  Json status;             ///< the "status" part of the info document
+};
+
+/// How to delete.
+struct RemoveOptions {
+  Seconds grace{3};      ///< between TERM and KILL
+  bool collect = false;  ///< hand back the output nobody had consumed
+};
+
+/// What a delete did.
+struct RemoveReceipt {
+  std::uint64_t signalled = 0;      ///< processes that were sent TERM
+  std::uint64_t exited = 0;         ///< that ended within the grace
+  std::uint64_t killed = 0;         ///< that had to be killed
+  std::vector<pid_t> survivors;     ///< empty: a delete with survivors throws kill_incomplete
+  std::vector<OutputChunk> output;  ///< with `collect`: what was unconsumed, in order
+};
+
+/// A task in some pool. Creating one connects to nothing and reads nothing; the first call that needs the
+/// supervisor connects, and later ones use that connection again. Move and copy are cheap, copies share the
+/// connection. One Task (and its copies and streams) is used by one thread at a time; tasks are independent
+/// of each other. The library starts no thread, installs no signal handler, and its descriptors are
+/// close-on-exec.
+///
+/// \code
+/// bgtask::Task task(pid);
+/// task.pause();
+/// task.apply_meta({{"note", "paused for the night"}});
+/// task.resume();
+/// if (task.wait({.timeout = bgtask::Seconds(10)}).fired == "exit") std::cout << task.info(true)["status"];
+/// task.remove();
+/// \endcode
+///
+/// Every function that talks to the task throws Error: not_found (no such task), lost (its supervisor is
+/// dead), denied (not yours), impostor (something else answers), unresponsive (no answer within timeout()),
+/// version_mismatch.
+class Task {
+ public:
+  /// The task whose supervisor has this pid, in the default pool; else the one whose child has it; else the
+  /// one that had it before it was adopted. Looked up at first use.
+  explicit Task(pid_t pid);
+  /// The same in the pool at `pool_path`.
+  Task(pid_t pid, std::filesystem::path pool_path);
+  /// The task this process runs in, from $BGTASK_PID and $BGTASK_POOL. \throws Error not_found outside of one
+  static Task self();
+
+  /// The pid this was made with, or, once the task has been looked up, that of its supervisor: the task's id.
+  pid_t pid() const noexcept;
+  /// The pool the task is looked for in.
+  const std::filesystem::path& pool_path() const;
+
+  /// How long a call may take before it throws unresponsive (default 10 s). Waiting calls add their own time.
+  void set_timeout(Seconds timeout);
+  Seconds timeout() const noexcept;
+
+  /// Connects unless connected. Returns true. \throws Error saying why not
+  bool connect();
+  /// The same without an exception: false, and the error in `reason`.
+  bool connect(Error& reason);
+  /// Drops the connection; the next call makes a new one.
+  void disconnect() noexcept;
+
+  /// The info document (docs/protocol.md). The first call fetches it, later ones return the same copy unless
+  /// `fresh`. For a task whose supervisor is dead: what it last published, with state "lost".
+  const Json& info(bool fresh = false);
+  /// The info document from the published files, without waking the supervisor; does not touch the copy of
+  /// info().
+  Json snapshot() const;
+  /// Calls a method of the protocol and returns its result. \throws Error unknown_method, bad_argument, …
+  Json call(std::string_view method, Json params = Json::object());
+
+  /// Merges `meta` deeply into the task's metadata (null removes a key) and returns all of it. A lone string
+  /// is kept as {"note": …}.
+  Json apply_meta(const Json& meta);
+  Json apply_meta(std::initializer_list<Json::initializer_list_t::value_type> meta);
+
+  /// Sends a signal; returns to how many processes. \throws Error already_exited, bad_argument
+  std::uint64_t kill(const Signal& signal = std::string("KILL"), Scope scope = Scope::kGroup);
+  std::uint64_t kill(const char* signal, Scope scope = Scope::kGroup) {
+    return kill(Signal(std::string(signal)), scope);
+  }
+  /// Stops every process of the tree (continues it, where `pause` is false); returns how many.
+  std::uint64_t pause(bool pause = true);
+  /// The same as pause(false).
+  std::uint64_t resume() { return pause(false); }
+  /// Runs an ended task's command again, in the same task. Returns false, having done nothing, if it still
+  /// runs.
+  bool restart();
+  /// Deletes the task: stops the tree, removes every file, ends the supervisor. When this returns, none of
+  /// its processes, files and sockets exist. A task whose supervisor is dead is removed too, if its child is
+  /// gone. \throws Error kill_incomplete (data() names the survivors), running (supervisor dead, child alive:
+  /// adopt first)
+  RemoveReceipt remove(const RemoveOptions& options = {});
+  /// Waits. \throws Error lost if the supervisor dies meanwhile
+  WaitResult wait(const WaitOptions& options = {});
+
+  /// What is new since a cursor, over all streams in order. Takes nothing, wakes no supervisor where the
+  /// rings are files.
+  Output output(const OutputOptions& options = {});
+  /// Calls `callback` with the output from `options.cursor` on and then with more as it comes, until the
+  /// callback returns false or nothing more can come (task ended and all read, or supervisor dead). Returns
+  /// the cursor to go on from.
+  std::uint64_t follow(const std::function<bool(const Output&)>& callback, const OutputOptions& options = {});
+
+  /// A stream by name ("stdin", "stdout", "stderr", "data"; "out", "err" are understood) or number (0, 1, 2).
+  /// \throws Error bad_argument for any other
+  Stream stream(std::string_view name) const;
+  Stream stream(int number) const;
+
+ private:
+  friend class Stream;
+  friend struct TaskAccess;
+  std::shared_ptr<Stream::Impl> impl_;
+};
+
+}  // namespace bgtask
