@@ -112,6 +112,7 @@ bool Deletion::send_page(Connection& connection) {
 }
 
 void Deletion::remove() {
+  phase_ = Phase::kRemoved;  // before anything is sent, which may bring us here again
   if (Status removed = task_.files().remove(); !removed) {
     phase_ = Phase::kNone;
     return answer(fail(std::move(removed).error()));

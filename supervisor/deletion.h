@@ -32,7 +32,7 @@ class Deletion {
   void forget(Connection& connection);
 
  private:
-  enum class Phase { kNone, kTerminating, kKilling, kCollecting };
+  enum class Phase { kNone, kTerminating, kKilling, kCollecting, kRemoved };
   struct Asker {
     Connection* connection;
     wire::Request request;

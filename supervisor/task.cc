@@ -102,22 +102,26 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
 Status Task::prepare() {
   auto rings = Rings::create(files_.directory(), spec_);
   if (!rings) return fail(std::move(rings).error());
-  output_ = std::make_unique<OutputStreams>(loop_, std::move(*rings),
-                                            OutputStreams::Listener{[this] {
-                                                                      if (listener_.output)
-                                                                        listener_.output();
-                                                                    },
-                                                                    [this](StreamId stream) {
-                                                                      publish();
-                                                                      if (listener_.stream_end)
-                                                                        listener_.stream_end(stream);
-                                                                    }});
+  use(std::move(*rings));
   return {};
+}
+
+void Task::use(std::unique_ptr<Rings> rings) {
+  auto output = [this] {
+    if (listener_.output) listener_.output();
+  };
+  auto stream_end = [this](StreamId stream) {
+    publish();
+    if (listener_.stream_end) listener_.stream_end(stream);
+  };
+  output_ =
+      std::make_unique<OutputStreams>(loop_, std::move(rings), OutputStreams::Listener{output, stream_end});
 }
 
 Status Task::start() {
   if (Status started = run(spec_); !started) return started;
-  spec_.env = {};
+  spec_.env = {};  // neither is needed again: a restart reads the launch file
+  spec_.meta = nullptr;
   publish();
   return {};
 }
@@ -151,16 +155,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   tree_ = ProcessTree(former_ids_);
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
-  output_ = std::make_unique<OutputStreams>(loop_, std::move(*rings),
-                                            OutputStreams::Listener{[this] {
-                                                                      if (listener_.output)
-                                                                        listener_.output();
-                                                                    },
-                                                                    [this](StreamId stream) {
-                                                                      publish();
-                                                                      if (listener_.stream_end)
-                                                                        listener_.stream_end(stream);
-                                                                    }});
+  use(std::move(*rings));
   spec_.env = {};
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
   auto child = find_published_child(published);
@@ -391,6 +386,7 @@ Json Task::document() const {
 Json Task::info(uint64_t clients) {
   refresh_adopted_state();
   Json info = document();
+  info.erase("supervision");  // only adopters need it, and they read the file
   std::vector<pid_t> members = tree_.members();
   uint64_t child =
       life_.child() && std::find(members.begin(), members.end(), *life_.child()) != members.end() ? 1 : 0;

@@ -70,6 +70,7 @@ class Task {
   const wire::LaunchSpec& spec() const { return spec_; }
 
  private:
+  void use(std::unique_ptr<Rings> rings);
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
   void child_changed(const siginfo_t& change);

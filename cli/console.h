@@ -1,0 +1,34 @@
+// Where the program's words and data go: data to stdout, words to stderr.
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace bgtask::cli {
+
+/// stdout could not be written to, or stdin not read. (A closed pipe is not this: it ends the program by
+/// SIGPIPE, as everywhere.)
+class ConsoleError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Writes all of it, unbuffered. \throws ConsoleError
+void write_stdout(std::string_view data);
+/// "bgtask: TEXT" and a newline on stderr, control characters made visible.
+void say(std::string_view text);
+
+bool stdout_is_terminal();
+/// On a terminal that can, unless $NO_COLOR is set.
+bool colours_wanted();
+/// Columns of the terminal stdout is; 0 where it is none.
+std::size_t terminal_width();
+
+/// Reads up to `most` bytes of stdin, fewer only at its end (then possibly none). \throws ConsoleError
+std::string read_stdin(std::size_t most);
+/// What one read gives: something as soon as it is there; empty at the end. \throws ConsoleError
+std::string read_some_stdin(std::size_t most);
+
+}  // namespace bgtask::cli

@@ -1,0 +1,79 @@
+#include "cli/log_items.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/usage_error.h"
+
+namespace bgtask::cli {
+namespace {
+
+LogItem whole_message(const OutputChunk& chunk) {
+  LogItem item{chunk.seq, chunk.time, chunk.stream, chunk.offset, chunk.data};
+  if (!item.text.ends_with('\n')) item.text += '\n';
+  return item;
+}
+
+}  // namespace
+
+std::vector<LogItem> LineSplitter::feed(const OutputChunk& chunk) {
+  if (chunk.stream == "data") return {whole_message(chunk)};
+  std::vector<LogItem> lines;
+  for (std::size_t begin = 0; begin < chunk.data.size();) {
+    const auto newline = chunk.data.find('\n', begin);
+    const bool complete = newline != std::string::npos;
+    const std::size_t end = complete ? newline + 1 : chunk.data.size();
+    auto [entry, fresh] = unfinished_.try_emplace(
+        chunk.stream, LogItem{chunk.seq, chunk.time, chunk.stream, chunk.offset + begin, {}});
+    LogItem& line = entry->second;
+    line.text.append(chunk.data, begin, end - begin);
+    begin = end;
+    if (complete) {
+      lines.push_back(std::move(line));
+      unfinished_.erase(entry);
+    } else if (line.text.size() >= kLongestLine) {
+      LogItem rest{chunk.seq, line.time, chunk.stream, chunk.offset + end, {}, false};
+      lines.push_back(std::exchange(line, std::move(rest)));
+    }
+  }
+  return lines;
+}
+
+bool LineSplitter::pending() const {
+  return std::any_of(unfinished_.begin(), unfinished_.end(),
+                     [](const auto& entry) { return !entry.second.text.empty(); });
+}
+
+std::vector<LogItem> LineSplitter::finish() {
+  std::vector<LogItem> lines;
+  for (auto& [stream, line] : std::exchange(unfinished_, {})) {
+    if (!line.text.empty()) lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end(), [](const LogItem& a, const LogItem& b) { return a.seq < b.seq; });
+  return lines;
+}
+
+Regex::Regex(const std::string& expression) {
+  auto compiled = std::make_unique<regex_t>();
+  const int error = ::regcomp(compiled.get(), expression.c_str(), REG_EXTENDED | REG_NOSUB | REG_NEWLINE);
+  if (error != 0) {
+    char text[256];
+    ::regerror(error, compiled.get(), text, sizeof text);
+    throw UsageError("'" + expression + "' is not a regular expression: " + text);
+  }
+  compiled_.reset(compiled.release());
+}
+
+bool Regex::matches(const std::string& text) const {
+  const std::size_t length = text.size() - (text.ends_with('\n') ? 1 : 0);
+  regmatch_t range[1] = {};
+  range[0].rm_so = 0;
+  range[0].rm_eo = static_cast<regoff_t>(length);  // with REG_STARTEND NUL bytes are bytes like any other
+  return ::regexec(compiled_.get(), text.c_str(), 1, range, REG_STARTEND) == 0;
+}
+
+bool LogFilter::admits(const LogItem& item) const {
+  return item.time >= since && item.time <= until && (!expression || expression->matches(item.text));
+}
+
+}  // namespace bgtask::cli

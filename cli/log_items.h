@@ -1,0 +1,68 @@
+// What `logs` shows: lines, or the pieces of output as they were taken in.
+#pragma once
+
+#include <bgtask/task.h>
+#include <regex.h>
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bgtask::cli {
+
+/// A line with its newline, or a whole chunk.
+struct LogItem {
+  std::uint64_t seq = 0;  ///< of the chunk in which it began
+  double time = 0;        ///< likewise
+  std::string stream;
+  std::uint64_t offset = 0;
+  std::string text;
+  bool begins = true;  ///< false: the rest of a line of which the beginning was too long to keep waiting for
+};
+
+/// Puts lines together from chunks, for each stream by itself. A data message is a line whatever is in it.
+class LineSplitter {
+ public:
+  /// The lines that are complete with this chunk. A line without end is given out in pieces of this size.
+  static constexpr std::size_t kLongestLine = 1 << 20;
+  std::vector<LogItem> feed(const OutputChunk& chunk);
+  /// Whether an unfinished line is held back.
+  bool pending() const;
+  /// The unfinished lines, in the order in which they began.
+  std::vector<LogItem> finish();
+
+ private:
+  std::map<std::string, LogItem> unfinished_;  // by stream; present means not empty
+};
+
+/// A POSIX extended regular expression. glibc's matcher neither recurses over its input nor needs it to be
+/// UTF-8.
+class Regex {
+ public:
+  /// \throws UsageError
+  explicit Regex(const std::string& expression);
+  bool matches(const std::string& text) const;
+
+ private:
+  struct Free {
+    void operator()(regex_t* compiled) const {
+      ::regfree(compiled);
+      delete compiled;
+    }
+  };
+  std::unique_ptr<regex_t, Free> compiled_;
+};
+
+struct LogFilter {
+  double since = -std::numeric_limits<double>::infinity();
+  double until = std::numeric_limits<double>::infinity();
+  std::optional<Regex> expression;
+
+  bool admits(const LogItem& item) const;
+};
+
+}  // namespace bgtask::cli

@@ -1,0 +1,85 @@
+#include "cli/run_options.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "cli/conditions.h"
+#include "cli/sizes_and_times.h"
+#include "cli/usage_error.h"
+
+namespace bgtask::cli {
+namespace {
+
+std::uint64_t parse_limit(const std::string& text) {
+  if (text == "unlimited" || text == "infinity") return ResourceLimit::kUnlimited;
+  return parse_size(text);
+}
+
+template <typename Number>
+bool parse_whole(const std::string& text, int base, Number& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+void add_environment(SpawnOptions& options, const std::string& text) {
+  const auto equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  if (name.empty()) throw UsageError("'" + text + "' is not NAME=VALUE or NAME");
+  if (equals != std::string::npos) {
+    options.env[name] = text.substr(equals + 1);
+  } else if (const char* value = std::getenv(name.c_str())) {
+    options.env[name] = value;
+  }
+}
+
+void add_environment_file(SpawnOptions& options, const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw UsageError("cannot read " + path + ": " + std::strerror(errno));
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line[0] != '#') add_environment(options, line);
+  }
+  if (file.bad()) throw UsageError("cannot read " + path + ": " + std::strerror(errno));
+}
+
+void add_meta(SpawnOptions& options, const std::string& text) {
+  if (!text.starts_with("{")) {
+    options.meta.update(parse_assignment(text));
+    return;
+  }
+  const Json object = Json::parse(text, nullptr, false);
+  if (!object.is_object()) throw UsageError("'" + text + "' is not a JSON object");
+  options.meta.update(object);
+}
+
+void add_limit(SpawnOptions& options, const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) throw UsageError("'" + text + "' is not NAME=SOFT[:HARD]");
+  const std::string values = text.substr(equals + 1);
+  const auto colon = values.find(':');
+  const std::uint64_t soft = parse_limit(values.substr(0, colon));
+  const std::uint64_t hard = colon == std::string::npos ? soft : parse_limit(values.substr(colon + 1));
+  options.limits[text.substr(0, equals)] = ResourceLimit(soft, hard);
+}
+
+mode_t parse_umask(const std::string& text) {
+  mode_t mask = 0;
+  if (!parse_whole(text, 8, mask) || mask > 0777)
+    throw UsageError("'" + text + "' is not an octal mask such as 022");
+  return mask;
+}
+
+int parse_nice(const std::string& text) {
+  int nice = 0;
+  const std::string digits = text.starts_with('+') ? text.substr(1) : text;
+  if (!parse_whole(digits, 10, nice) || nice < -40 || nice > 40) {
+    throw UsageError("'" + text + "' is not a number from -40 to 40");
+  }
+  return nice;
+}
+
+}  // namespace bgtask::cli

@@ -1,0 +1,187 @@
+#include "cli/selector.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "cli/console.h"
+#include "cli/exit_status.h"
+#include "cli/output_format.h"
+#include "cli/usage_error.h"
+
+namespace bgtask::cli {
+namespace {
+
+constexpr std::string_view kHowToSelect = "a pid, a name, @last, -l, --state, --where or -a";
+
+std::optional<pid_t> as_pid(const std::string& word) {
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), pid);
+  if (error != std::errc() || end != word.data() + word.size() || pid <= 0) return std::nullopt;
+  return pid;
+}
+
+bool is_named(const Json& info, const std::string& name) {
+  const Json* value = find_value(info, "meta");
+  value = value == nullptr ? nullptr : find_value(*value, "name");
+  return value != nullptr && plain_text(*value) == name;
+}
+
+std::vector<Task> search_all(const TaskPool& pool) {
+  std::vector<SkippedEntry> skipped;
+  auto tasks = pool.search([](const Json&) { return true; }, &skipped);
+  for (const auto& entry : skipped)
+    say("skipped " + entry.name + ": " + entry.reason.what());
+  return tasks;
+}
+
+// Looks words up; searches the pool at most once, and not at all where pids are enough.
+class Finder {
+ public:
+  explicit Finder(const TaskPool& pool) : pool_(pool) {}
+
+  const std::vector<Task>& all() {
+    if (!all_) all_ = search_all(pool_);
+    return *all_;
+  }
+
+  std::vector<Task> find(const std::string& word) {
+    if (word == "@last") return all().empty() ? std::vector<Task>{} : std::vector<Task>{all().back()};
+    if (const auto pid = as_pid(word)) {
+      if (auto task = pool_.task(*pid)) return {*task};
+    }
+    std::vector<Task> found;
+    for (Task task : all()) {
+      if (is_named(task.info(), word)) found.push_back(task);
+    }
+    return found;
+  }
+
+ private:
+  const TaskPool& pool_;
+  std::optional<std::vector<Task>> all_;
+};
+
+// The documents of a search are at hand; for a task found by its pid the published one is read.
+bool admits(const Selector& selector, const Task& task) {
+  return !selector.narrows() || selector.admits(task.snapshot());
+}
+
+void add_admitted(const Selector& selector, const std::vector<Task>& found, std::set<pid_t>& seen,
+                  std::vector<Task>& tasks) {
+  for (const Task& task : found) {
+    if (!seen.contains(task.pid()) && admits(selector, task)) {
+      seen.insert(task.pid());
+      tasks.push_back(task);
+    }
+  }
+}
+
+std::string pids_of(const std::vector<Task>& tasks) {
+  std::string text;
+  for (const Task& task : tasks)
+    text += (text.empty() ? "" : ", ") + std::to_string(task.pid());
+  return text;
+}
+
+}  // namespace
+
+bool Selector::admits(const Json& info) const {
+  static const Json kNoMeta = Json::object();
+  const Json* found = find_value(info, "meta");
+  const Json& meta = found == nullptr ? kNoMeta : *found;
+  const Json* state = find_value(info, "status.state");
+  if (!states.empty() &&
+      (state == nullptr || std::find(states.begin(), states.end(), plain_text(*state)) == states.end())) {
+    return false;
+  }
+  return std::all_of(labels.begin(), labels.end(), [&](const Condition& c) { return c.holds_for(meta); }) &&
+         std::all_of(where.begin(), where.end(), [&](const Condition& c) { return c.holds_for(info); }) &&
+         std::all_of(patterns.begin(), patterns.end(), [&](const Json& p) { return matches(p, info); });
+}
+
+void add_where(Selector& selector, const std::string& text) {
+  if (!text.starts_with("{")) {
+    selector.where.push_back(Condition::parse(text));
+    return;
+  }
+  Json pattern = Json::parse(text, nullptr, false);
+  if (!pattern.is_object()) throw UsageError("'" + text + "' is not a JSON object");
+  selector.patterns.push_back(std::move(pattern));
+}
+
+void add_states(Selector& selector, const std::string& text) {
+  static const std::set<std::string> kStates = {"running", "paused", "exited", "lost"};
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const std::string state = text.substr(begin, end - begin);
+    if (!kStates.contains(state)) throw UsageError("'" + state + "' is not running, paused, exited or lost");
+    selector.states.push_back(state);
+    begin = end + 1;
+  }
+}
+
+void declare_selector(Command& command, Selector& selector) {
+  command.options("-l,--label", "K=V[,K!=V]",
+                  "tasks whose metadata has K equal to V, different from V; or K at all",
+                  [&selector](const std::string& text) {
+                    for (auto& condition : parse_conditions(text))
+                      selector.labels.push_back(std::move(condition));
+                  });
+  command.options("--state", "STATE", "running, paused, exited or lost; several with commas",
+                  [&selector](const std::string& text) { add_states(selector, text); });
+  command.options("--where", "PATTERN", "as JSON ('{\"status\": {\"running\": true}}') or status.running=1",
+                  [&selector](const std::string& text) { add_where(selector, text); });
+  command.flag("-a,--all", "all tasks of the pool", &selector.all);
+}
+
+Selection select(Session& session, const Selector& selector) {
+  Finder finder(session.pool());
+  Selection selection;
+  std::set<pid_t> seen;
+  if (selector.all || selector.words.empty()) add_admitted(selector, finder.all(), seen, selection.tasks);
+  for (const auto& word : selector.words) {
+    const auto found = finder.find(word);
+    if (found.empty() && !selector.missing_ok) {
+      say("there is no task " + word);
+      selection.complete = false;
+    }
+    add_admitted(selector, found, seen, selection.tasks);
+  }
+  return selection;
+}
+
+Task select_one(Session& session, const Selector& selector) {
+  if (selector.empty()) throw UsageError("which task? Give " + std::string(kHowToSelect));
+  Selection selection = select(session, selector);
+  if (!selection.complete) throw UsageError("nothing done");
+  if (selection.tasks.empty()) throw UsageError("no task matches");
+  if (selection.tasks.size() > 1)
+    throw UsageError("that is several tasks, and one is needed: " + pids_of(selection.tasks));
+  return selection.tasks.front();
+}
+
+int for_each_task(Session& session, const Selector& selector, const std::string& verb,
+                  const std::function<void(Task&)>& action) {
+  if (selector.empty()) throw UsageError(verb + ": which tasks? Give " + std::string(kHowToSelect));
+  Selection selection = select(session, selector);
+  if (selection.tasks.empty() && selection.complete && !selector.missing_ok) say("no task matches");
+  int status = selection.complete ? 0 : kExitFailure;
+  for (Task& task : selection.tasks) {
+    try {
+      action(task);
+    } catch (const Error& error) {
+      say_failure(task.pid(), error);
+      status = kExitFailure;
+    }
+  }
+  return status;
+}
+
+void say_failure(pid_t pid, const Error& error) {
+  say(std::to_string(pid) + ": " + error.what());
+}
+
+}  // namespace bgtask::cli

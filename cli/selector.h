@@ -1,0 +1,59 @@
+// Which tasks a verb is about.
+#pragma once
+
+#include <bgtask/task.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/conditions.h"
+#include "cli/session.h"
+
+namespace bgtask::cli {
+
+/// Tasks by pid (of supervisor or child, or a former one), by name (meta.name) or "@last" (the newest): the
+/// union of them, or all tasks of the pool where there are none, narrowed by conditions.
+struct Selector {
+  std::vector<std::string> words;
+  std::vector<Condition> labels;    ///< on meta
+  std::vector<std::string> states;  ///< any of them
+  std::vector<Json> patterns;       ///< on the info document
+  std::vector<Condition> where;     ///< on the info document
+  bool all = false;
+  bool missing_ok = false;  ///< a word that names no task is nothing to complain about
+
+  bool narrows() const { return !labels.empty() || !states.empty() || !patterns.empty() || !where.empty(); }
+  bool empty() const { return words.empty() && !narrows() && !all; }
+  /// Does this info document meet the conditions (not the words)?
+  bool admits(const Json& info) const;
+};
+
+/// Adds -l, --state, --where and -a.
+void declare_selector(Command& command, Selector& selector);
+/// One --where: a JSON object is a pattern, anything else a condition. \throws UsageError
+void add_where(Selector& selector, const std::string& text);
+/// One --state: states with commas between them. \throws UsageError
+void add_states(Selector& selector, const std::string& text);
+
+struct Selection {
+  std::vector<Task> tasks;
+  bool complete = true;  ///< false: some word named no task, which has been said
+};
+
+/// Oldest first for what a search finds, in the order given for pids and names. What was passed over or not
+/// found is said on stderr. \throws bgtask::Error
+Selection select(Session& session, const Selector& selector);
+/// The one task selected. \throws UsageError if it is none or several, or the selector is empty
+Task select_one(Session& session, const Selector& selector);
+
+/// Does `action` to every task selected. A failure is said and the others go on. Returns the exit status.
+/// \throws UsageError where the selector is empty, naming `verb`
+int for_each_task(Session& session, const Selector& selector, const std::string& verb,
+                  const std::function<void(Task&)>& action);
+
+/// "4711: message" on stderr.
+void say_failure(pid_t pid, const Error& error);
+
+}  // namespace bgtask::cli

@@ -1,0 +1,23 @@
+// Tasks as rows for people.
+#pragma once
+
+#include <bgtask/json.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/output_format.h"
+
+namespace bgtask::cli {
+
+/// The columns PID NAME STATE AGE ENDED EXIT COMMAND; `wide` adds CHILD USER OUT ERR DATA (unread bytes,
+/// messages) and CWD before the command. `documents` are info documents; what is missing in one is shown as
+/// "-". `now` is the time ages are counted from.
+std::string task_table(const std::vector<Json>& documents, bool wide, double now, const TableStyle& style);
+
+/// A command as one would type it: words with anything unusual in them are quoted.
+std::string command_line(const Json& command);
+/// The task's meta.name as text; empty if it has none.
+std::string task_name(const Json& info);
+
+}  // namespace bgtask::cli

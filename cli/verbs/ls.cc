@@ -1,0 +1,84 @@
+// bgtask ls: the tasks of a pool.
+
+#include <chrono>
+
+#include "cli/console.h"
+#include "cli/escaping.h"
+#include "cli/exit_status.h"
+#include "cli/output_format.h"
+#include "cli/selector.h"
+#include "cli/task_table.h"
+#include "cli/verb.h"
+
+namespace bgtask::cli {
+namespace {
+
+class LsVerb : public Verb {
+ public:
+  void declare(Command& command) override {
+    command.usage("[TASK…]");
+    command.examples({"bgtask ls", "bgtask ls -o wide --state running", "bgtask ls -q -l team=web,env!=test",
+                      "bgtask ls -o json --where '{\"status\": {\"exit_code\": 1}}'",
+                      "bgtask ls --where status.running=1 -o jsonl"});
+    declare_selector(command, selector_);
+    command.choice(
+        "-o,--output", {"table", "wide", "json", "jsonl", "name"},
+        "table (default); wide: more columns; json: an array; jsonl: a document a line; name: names, pids "
+        "for those without",
+        &format_);
+    command.flag("-q,--quiet", "pids only", &quiet_);
+    command.flag("--no-header", "a table without its first line", &no_header_);
+  }
+
+  int execute(Session& session, const std::vector<std::string>& positionals) override {
+    selector_.words = positionals;
+    Selection selection = select(session, selector_);
+    std::vector<Json> documents;
+    for (const Task& task : selection.tasks)
+      documents.push_back(published(task));
+    write_stdout(text(documents));
+    return selection.complete ? 0 : kExitFailure;
+  }
+
+ private:
+  // What is on disk, so that no supervisor, slow or stopped, can hold a list up.
+  static Json published(const Task& task) { return task.snapshot(); }
+
+  std::string text(const std::vector<Json>& documents) const {
+    if (quiet_) return lines(documents, [](const Json& info) { return plain_text(info.at("pid")); });
+    if (format_ == "name") return lines(documents, name_or_pid);
+    if (format_ == "json") return json_text(Json(documents)) + "\n";
+    if (format_ == "jsonl") return lines(documents, json_line);
+    const double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const bool wide = format_ == "wide";
+    return task_table(documents, wide, now, {!no_header_, colours_wanted(), wide ? 0 : terminal_width()});
+  }
+
+  template <typename Line>
+  static std::string lines(const std::vector<Json>& documents, const Line& line) {
+    std::string all;
+    for (const auto& info : documents)
+      all += line(info) + "\n";
+    return all;
+  }
+
+  static std::string name_or_pid(const Json& info) {
+    const std::string name = task_name(info);
+    return name.empty() ? plain_text(info.at("pid")) : escaped(name);
+  }
+
+  Selector selector_;
+  std::string format_ = "table";
+  bool quiet_ = false;
+  bool no_header_ = false;
+};
+
+}  // namespace
+
+VerbEntry ls_verb() {
+  return {"ls", "ps list", "list tasks (also what a bare 'bgtask' does)",
+          []() -> std::unique_ptr<Verb> { return std::make_unique<LsVerb>(); }};
+}
+
+}  // namespace bgtask::cli

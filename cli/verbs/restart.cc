@@ -1,0 +1,43 @@
+// bgtask restart: an ended task's command again, in the same task.
+
+#include "cli/action_report.h"
+#include "cli/selector.h"
+#include "cli/verb.h"
+
+namespace bgtask::cli {
+namespace {
+
+class RestartVerb : public Verb {
+ public:
+  void declare(Command& command) override {
+    command.usage("[TASK…]");
+    command.examples({"bgtask restart web", "bgtask stop web && bgtask restart web"});
+    declare_selector(command, selector_);
+    report_.declare(command);
+  }
+
+  int execute(Session& session, const std::vector<std::string>& positionals) override {
+    selector_.words = positionals;
+    const int status = for_each_task(session, selector_, "restart", [this](Task& task) {
+      const bool restarted = task.restart();
+      const std::string pid = std::to_string(task.pid());
+      report_.add({{"pid", task.pid()}, {"restarted", restarted}},
+                  restarted ? "restarted " + pid : pid + " is still running, nothing done");
+    });
+    report_.finish();
+    return status;
+  }
+
+ private:
+  Selector selector_;
+  ActionReport report_;
+};
+
+}  // namespace
+
+VerbEntry restart_verb() {
+  return {"restart", "", "run an ended task's command again, in place",
+          []() -> std::unique_ptr<Verb> { return std::make_unique<RestartVerb>(); }};
+}
+
+}  // namespace bgtask::cli

@@ -1,0 +1,65 @@
+// A connection to one supervisor: requests out, replies and events in, never longer than a deadline allows.
+#pragma once
+
+#include <bgtask/json.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "client/src/deadline.h"
+#include "client/src/task_directory.h"
+#include "protocol/io/unique_fd.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+class Connection {
+ public:
+  /// Takes the `params` of an event that came before the reply; a failure ends the call with it.
+  using EventHandler = std::function<Status(Json params)>;
+
+  enum class State {
+    kOpen,       ///< goes on
+    kClosed,     ///< the supervisor closed it before it had answered
+    kRefused,    ///< the supervisor refused the connection or the request as such, and did nothing
+    kAbandoned,  ///< we gave it up: no answer in time, or nonsense
+  };
+
+  /// lost: the task's lock is free; unresponsive: it is held, but nobody accepts before the deadline;
+  /// impostor: who accepts is neither the task's owner nor root.
+  static Result<std::unique_ptr<Connection>> open(const TaskDirectory& task, Deadline deadline);
+
+  /// Sends a request and waits for its reply. Look at state() afterwards. Replies to requests that were
+  /// given up, and events where `on_event` is empty, are passed over.
+  Result<Json> call(std::string_view method, Json params, Deadline deadline,
+                    const EventHandler& on_event = {});
+
+  State state() const { return state_; }
+  /// Whether the other end has closed (asked before a call, so that one may not fail for an old connection's
+  /// sake).
+  bool hung_up() const;
+  /// Waits until the supervisor's process is gone; false if it is not by the deadline, or if that cannot be
+  /// told.
+  bool wait_for_exit(Deadline deadline) const;
+
+ private:
+  Connection(io::UniqueFd socket, io::UniqueFd supervisor);
+  Result<Json> exchange(std::string_view request, std::int64_t id, Deadline deadline,
+                        const EventHandler& on_event);
+  void send_some(std::string_view& unsent);
+  void receive_some();
+  std::optional<Result<Json>> take_reply(std::int64_t id, const EventHandler& on_event);
+
+  io::UniqueFd socket_;
+  io::UniqueFd supervisor_;  // pidfd; none where the kernel refused one
+  wire::Framer framer_;
+  std::int64_t last_id_ = 0;
+  bool at_end_ = false;  // the peer will send nothing more
+  State state_ = State::kOpen;
+};
+
+}  // namespace bgtask

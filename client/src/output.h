@@ -1,0 +1,38 @@
+// Incremental reading over all streams of a task.
+#pragma once
+
+#include <bgtask/task.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "client/src/ring_reading.h"
+#include "client/src/task_core.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+/// Reads from the ring files where there are some, else through the supervisor; the results are the same.
+class OutputSource {
+ public:
+  /// bad_argument for unknown streams.
+  static Result<OutputSource> open(TaskCore& task, const std::vector<std::string>& streams);
+
+  /// Until `max_bytes` are reached (softly) or there is no more.
+  Result<Output> read(std::uint64_t cursor, std::uint64_t max_bytes);
+
+ private:
+  OutputSource(TaskCore& task, std::uint32_t mask) : task_(&task), mask_(mask) {}
+  Result<Output> read_once(std::uint64_t cursor, std::uint64_t max_bytes);
+
+  TaskCore* task_;
+  std::uint32_t mask_;
+  std::optional<OutputRings> rings_;
+};
+
+/// See Task::follow.
+Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(const Output&)>& callback,
+                                    const OutputOptions& options);
+
+}  // namespace bgtask

@@ -1,0 +1,124 @@
+#include <fcntl.h>
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "client/src/ring_reading.h"
+#include "client/src/stream_names.h"
+#include "client/src/task_directory.h"
+#include "protocol/io/files.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+#include "protocol/wire/methods.h"
+
+namespace bgtask {
+namespace {
+
+constexpr size_t kMaxProcFile = 64 * 1024;
+
+Result<Json> published(const TaskDirectory& task) {
+  const std::string what = "the status of task " + std::to_string(task.id);
+  Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
+  if (!text) return fail(std::move(text).error());
+  Result<Json> document = wire::decode_json(*text, wire::reply_limits());
+  if (!document) {
+    document.error().message.insert(0, what + ": ");
+    return document;
+  }
+  if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
+  return document;
+}
+
+/// Positions of this moment. A ring that cannot be read leaves those of the last publication in place: what
+/// is known of the task must not depend on it.
+Status add_positions(const TaskDirectory& task, Json& document) {
+  const auto persistent = document.find("persistent");
+  if (persistent != document.end() && *persistent == false) return {};
+  Json& streams = document["streams"];
+  if (!streams.is_object()) streams = Json::object();
+  for (const int stream : {kStdout, kStderr, kData}) {
+    const Result<ring::RingView> ring = open_ring(task, stream);
+    if (ring) {
+      streams[std::string(wire::stream_name(stream))] = stream_document(*ring);
+    } else if (ring.error().code == ErrorCode::kNotFound) {
+      return fail(Failure(ring.error()));  // a delete is under way
+    }
+  }
+  return {};
+}
+
+void mark_lost(Json& document) {
+  Json& status = document["status"];
+  if (!status.is_object()) status = Json::object();
+  status["running"] = child_alive(document);
+  status["state"] = "lost";
+}
+
+struct ProcessStat {
+  char state;
+  std::uint64_t start;  // clock ticks since boot
+};
+
+/// The name in /proc/PID/stat may contain anything, so the fields are counted from the last parenthesis.
+std::optional<ProcessStat> parse_stat(std::string_view stat) {
+  const size_t name_end = stat.rfind(") ");
+  if (name_end == std::string_view::npos || name_end + 2 >= stat.size()) return std::nullopt;
+  stat.remove_prefix(name_end + 2);
+  ProcessStat result{stat.front(), 0};
+  for (int field = 3; field < 22; ++field) {
+    const size_t space = stat.find(' ');
+    if (space == std::string_view::npos) return std::nullopt;
+    stat.remove_prefix(space + 1);
+  }
+  const auto [end, error] = std::from_chars(stat.data(), stat.data() + stat.size(), result.start);
+  if (error != std::errc()) return std::nullopt;
+  return result;
+}
+
+std::optional<std::string> read_proc(const std::string& path) {
+  Result<std::string> text = io::read_file(AT_FDCWD, path.c_str(), kMaxProcFile);
+  if (!text) return std::nullopt;
+  while (text->ends_with('\n'))
+    text->pop_back();
+  return std::move(*text);
+}
+
+}  // namespace
+
+Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
+  Result<Json> document = published(task);
+  if (!document) return document;
+  const Result<bool> alive = supervisor_alive(task);
+  if (!alive) return fail(Failure(alive.error()));
+  if (!*alive) mark_lost(*document);
+  if (with_streams) {
+    if (Status done = add_positions(task, *document); !done) return fail(std::move(done).error());
+  }
+  return document;
+}
+
+bool child_alive(const Json& snapshot) {
+  const auto child = snapshot.find("child_pid");
+  const auto supervision = snapshot.find("supervision");
+  if (child == snapshot.end() || !child->is_number_integer()) return false;
+  if (supervision == snapshot.end() || !supervision->is_object()) return false;
+  const auto boot_id = supervision->find("boot_id");
+  const auto start = supervision->find("child_start");
+  if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
+    return false;
+
+  const std::optional<std::string> boot = read_proc("/proc/sys/kernel/random/boot_id");
+  if (!boot || *boot_id != *boot) return false;
+  const std::optional<std::string> stat =
+      read_proc("/proc/" + std::to_string(child->get<std::int64_t>()) + "/stat");
+  if (!stat) return false;
+  const std::optional<ProcessStat> process = parse_stat(*stat);
+  // A zombie has ended; its new parent merely has not looked yet.
+  return process && process->start == start->get<std::uint64_t>() && process->state != 'Z' &&
+         process->state != 'X';
+}
+
+}  // namespace bgtask

@@ -1,0 +1,136 @@
+#include <bgtask/error.h>
+#include <bgtask/stream.h>
+
+#include <algorithm>
+#include <string>
+
+#include "client/src/replies.h"
+#include "client/src/stream_names.h"
+#include "client/src/stream_reading.h"
+#include "client/src/task_core.h"
+#include "client/src/throwing.h"
+#include "protocol/wire/limits.h"
+
+namespace bgtask {
+namespace {
+
+int number_of(const std::string& name) {
+  return *stream_by_name(name);
+}
+
+/// A stream of bytes that come from the task.
+int byte_stream(const std::string& name) {
+  const int number = number_of(name);
+  if (number == kStdout || number == kStderr) return number;
+  throw Error("bad_argument", number == kData ? "data consists of messages: use messages() or peek_messages()"
+                                              : "stdin cannot be read");
+}
+
+void check_data(const std::string& name) {
+  if (number_of(name) != kData) throw Error("bad_argument", name + " has no messages, only data has");
+}
+
+void check_order(std::uint64_t begin, std::optional<std::uint64_t> end) {
+  if (end && *end < begin) throw Error("bad_argument", "end lies before begin");
+}
+
+Json write_params(const std::string& name, std::string_view data) {
+  return {{"stream", name}, {"data", Json::binary({data.begin(), data.end()})}};
+}
+
+}  // namespace
+
+Json Stream::info() const {
+  return value_or_throw(stream_info(*task_, number_of(name_)));
+}
+
+std::uint64_t Stream::start() const {
+  return number_in(info(), "start");
+}
+std::uint64_t Stream::consumed() const {
+  return number_in(info(), "consumed");
+}
+std::uint64_t Stream::limit() const {
+  return number_in(info(), "limit");
+}
+
+ReadResult Stream::read() const {
+  return value_or_throw(read_stream(*task_, byte_stream(name_), {}));
+}
+
+ReadResult Stream::read(std::uint64_t begin, std::optional<std::uint64_t> end) const {
+  check_order(begin, end);
+  return value_or_throw(read_stream(*task_, byte_stream(name_), {begin, end}));
+}
+
+ReadResult Stream::peek() const {
+  return value_or_throw(peek_stream(*task_, byte_stream(name_), {}));
+}
+
+ReadResult Stream::peek(std::uint64_t begin, std::optional<std::uint64_t> end) const {
+  check_order(begin, end);
+  return value_or_throw(peek_stream(*task_, byte_stream(name_), {begin, end}));
+}
+
+ReadResult Stream::discard(std::optional<std::uint64_t> end) const {
+  const int number = number_of(name_);
+  return value_or_throw(discard_stream(*task_, number == kData ? kData : byte_stream(name_), end));
+}
+
+MessagesResult Stream::messages() const {
+  check_data(name_);
+  return value_or_throw(read_data(*task_, {}));
+}
+
+MessagesResult Stream::messages(std::uint64_t begin, std::optional<std::uint64_t> end) const {
+  check_data(name_);
+  check_order(begin, end);
+  return value_or_throw(read_data(*task_, {begin, end}));
+}
+
+MessagesResult Stream::peek_messages() const {
+  check_data(name_);
+  return value_or_throw(peek_data(*task_, {}));
+}
+
+MessagesResult Stream::peek_messages(std::uint64_t begin, std::optional<std::uint64_t> end) const {
+  check_data(name_);
+  check_order(begin, end);
+  return value_or_throw(peek_data(*task_, {begin, end}));
+}
+
+WriteResult Stream::write(std::string_view data) const {
+  WriteResult total;
+  do {
+    const std::string_view piece = data.substr(0, wire::kMaxWriteData);
+    Result<Json> reply = task_->call("write", write_params(name_, piece));
+    if (!reply && reply.error().code == ErrorCode::kWouldBlock && total.accepted > 0) break;
+    const WriteResult taken = to_write_result(value_or_throw(std::move(reply)));
+    const std::uint64_t accepted = std::min<std::uint64_t>(taken.accepted, piece.size());
+    total.accepted += accepted;
+    total.pending = taken.pending;
+    data.remove_prefix(accepted);
+    if (accepted < piece.size()) break;
+  } while (!data.empty());
+  return total;
+}
+
+void Stream::write_all(std::string_view data) const {
+  Backoff backoff;  // nobody tells us when there is room again
+  do {
+    Result<Json> reply = task_->call("write", write_params(name_, data.substr(0, wire::kMaxWriteData)));
+    if (!reply && reply.error().code == ErrorCode::kWouldBlock) {
+      backoff.wait(Deadline::never());
+      continue;
+    }
+    const std::uint64_t accepted = to_write_result(value_or_throw(std::move(reply))).accepted;
+    if (accepted > 0) backoff = Backoff();
+    data.remove_prefix(std::min<std::uint64_t>(accepted, data.size()));
+  } while (!data.empty());
+}
+
+void Stream::close(bool immediate) const {
+  value_or_throw(task_->call("close", {{"stream", name_}, {"immediate", immediate}}));
+}
+
+}  // namespace bgtask

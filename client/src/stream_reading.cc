@@ -1,0 +1,251 @@
+#include "client/src/stream_reading.h"
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "client/src/replies.h"
+#include "client/src/stream_names.h"
+#include "protocol/wire/methods.h"
+
+namespace bgtask {
+namespace {
+
+constexpr std::uint64_t kLargestOffset = std::numeric_limits<std::int64_t>::max();
+
+Status check_range(const Range& range) {
+  if (range.begin.value_or(0) > kLargestOffset)
+    return fail(ErrorCode::kBadArgument, "begin: no offset is that large");
+  if (range.end.value_or(0) > kLargestOffset)
+    return fail(ErrorCode::kBadArgument, "end: no offset is that large");
+  return {};
+}
+
+Json stream_param(int stream) {
+  return {{"stream", std::string(wire::stream_name(stream))}};
+}
+
+Json range_params(int stream, const Range& range, bool peek) {
+  Json params = stream_param(stream);
+  if (range.begin) params["offset"] = *range.begin;
+  if (range.begin && range.end) params["count"] = *range.end > *range.begin ? *range.end - *range.begin : 0;
+  if (peek) params["peek"] = true;
+  return params;
+}
+
+template <class T>
+T decode(const Json& reply);
+template <>
+ReadResult decode(const Json& reply) {
+  return to_read_result(reply);
+}
+template <>
+MessagesResult decode(const Json& reply) {
+  return to_messages_result(reply);
+}
+
+template <class T>
+Result<T> fetch(TaskCore& task, Json params) {
+  const Result<Json> reply = task.call("read", std::move(params));
+  if (!reply) return fail(Failure(reply.error()));
+  return decode<T>(*reply);
+}
+
+std::uint64_t end_of(const ReadResult& result) {
+  return result.offset + result.data.size();
+}
+std::uint64_t end_of(const MessagesResult& result) {
+  return result.messages.empty() ? result.offset : result.messages.back().offset + 1;
+}
+std::uint64_t bytes_in(const ReadResult& result) {
+  return result.data.size();
+}
+std::uint64_t bytes_in(const MessagesResult& result) {
+  std::uint64_t bytes = 0;
+  for (const DataMessage& message : result.messages)
+    bytes += message.data.size();
+  return bytes;
+}
+bool is_empty(const ReadResult& page) {
+  return page.data.empty();
+}
+bool is_empty(const MessagesResult& page) {
+  return page.messages.empty();
+}
+
+template <class T>
+void take_counters(T& result, const T& page) {
+  result.start = page.start;
+  result.consumed = page.consumed;
+  result.limit = page.limit;
+  result.lost = page.lost;
+  result.eof = page.eof;
+}
+
+/// Bytes have one offset, so a page that does not follow on makes everything before it missed.
+void append(ReadResult& result, ReadResult page) {
+  if (page.offset != end_of(result)) {
+    result.missed += page.offset - result.offset;
+    result.offset = page.offset;
+    result.data.clear();
+  }
+  result.data += page.data;
+  take_counters(result, page);
+}
+
+void append(MessagesResult& result, MessagesResult page) {
+  result.missed += page.missed;
+  if (result.messages.empty()) result.offset = page.offset;
+  std::move(page.messages.begin(), page.messages.end(), std::back_inserter(result.messages));
+  take_counters(result, page);
+}
+
+/// A range by its offsets, page by page up to what the limit was at the first. A failure after the first page
+/// does not take away what has been read, and consumed, already: the next call will report it.
+template <class T>
+Result<T> fetch_range(TaskCore& task, int stream, Range range, bool peek) {
+  Result<T> first = fetch<T>(task, range_params(stream, range, peek));
+  if (!first) return first;
+  T result = std::move(*first);
+  const std::uint64_t end = std::min(range.end.value_or(kLargestOffset), result.limit);
+  std::uint64_t bytes = bytes_in(result);
+  for (T* last = &result; !is_empty(*last) && end_of(result) < end && bytes < ring::kMaxRead;) {
+    Result<T> page = fetch<T>(task, range_params(stream, {end_of(result), end}, peek));
+    if (!page || is_empty(*page) || page->offset < end_of(result)) break;
+    bytes += bytes_in(*page);
+    append(result, std::move(*page));
+  }
+  return result;
+}
+
+/// The bytes that were lost, and not taken by another reader, between what we have and the page after it.
+std::uint64_t lost_between(const ReadResult& result, const ReadResult& page) {
+  const std::uint64_t gap = page.offset - end_of(result);
+  return page.lost > result.lost ? std::min(gap, page.lost - result.lost) : 0;
+}
+
+Result<ReadResult> first_unconsumed(TaskCore& task, int stream) {
+  const auto held = task.held_pages.find(stream);
+  if (held == task.held_pages.end()) return fetch<ReadResult>(task, stream_param(stream));
+  ReadResult page = std::move(held->second);
+  task.held_pages.erase(held);
+  return page;
+}
+
+/// Everything unconsumed. Each page begins where consuming has come to by then, for another reader may be at
+/// work; a page that does not follow on is kept for the next call.
+Result<ReadResult> take_unconsumed(TaskCore& task, int stream) {
+  Result<ReadResult> result = first_unconsumed(task, stream);
+  if (!result) return result;
+  const std::uint64_t end = result->limit;
+  while (!result->data.empty() && end_of(*result) < end && result->data.size() < ring::kMaxRead) {
+    Json params = stream_param(stream);
+    params["count"] = end - end_of(*result);
+    Result<ReadResult> page = fetch<ReadResult>(task, std::move(params));
+    if (!page || page->data.empty() || page->offset < end_of(*result)) break;
+    if (page->offset != end_of(*result)) {
+      page->missed += lost_between(*result, *page);
+      task.held_pages.insert_or_assign(stream, std::move(*page));
+      break;
+    }
+    append(*result, std::move(*page));
+  }
+  return result;
+}
+
+/// Messages carry their numbers, so nothing need follow on.
+Result<MessagesResult> take_unconsumed_messages(TaskCore& task) {
+  Result<MessagesResult> result = fetch<MessagesResult>(task, stream_param(kData));
+  if (!result) return result;
+  const std::uint64_t end = result->limit;
+  std::uint64_t bytes = bytes_in(*result);
+  while (!result->messages.empty() && end_of(*result) < end && bytes < ring::kMaxRead) {
+    Json params = stream_param(kData);
+    params["count"] = end - end_of(*result);
+    Result<MessagesResult> page = fetch<MessagesResult>(task, std::move(params));
+    if (!page || page->messages.empty() || page->offset < end_of(*result)) break;
+    bytes += bytes_in(*page);
+    append(*result, std::move(*page));
+  }
+  return result;
+}
+
+bool is_lost(const Failure& failure) {
+  return failure.code == ErrorCode::kLost;
+}
+
+/// Nothing in the directory and no supervisor: what was in its memory is gone.
+Result<ring::RingView> ring_of(TaskCore& task, int stream) {
+  const Result<const TaskDirectory*> directory = task.directory();
+  if (!directory) return fail(Failure(directory.error()));
+  return open_ring(**directory, stream);
+}
+
+}  // namespace
+
+Result<ReadResult> peek_stream(TaskCore& task, int stream, Range range) {
+  if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
+  const Result<ring::RingView> ring = ring_of(task, stream);
+  if (ring) return peek_bytes(*ring, range);
+  if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
+  return fetch_range<ReadResult>(task, stream, range, true);
+}
+
+Result<ReadResult> read_stream(TaskCore& task, int stream, Range range) {
+  if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
+  Result<ReadResult> result =
+      range.begin ? fetch_range<ReadResult>(task, stream, range, false) : take_unconsumed(task, stream);
+  if (!result && is_lost(result.error())) return peek_stream(task, stream, range);
+  return result;
+}
+
+Result<ReadResult> discard_stream(TaskCore& task, int stream, std::optional<std::uint64_t> end) {
+  if (Status fine = check_range({std::nullopt, end}); !fine) return fail(std::move(fine).error());
+  Json params = stream_param(stream);
+  params["discard"] = true;
+  if (end) {
+    params["offset"] = 0;
+    params["count"] = *end;
+  }
+  Result<ReadResult> result = fetch<ReadResult>(task, std::move(params));
+  if (!result) return result;
+  task.held_pages.erase(stream);
+  result->missed = 0;  // nothing was asked for
+  result->data.clear();
+  return result;
+}
+
+Result<MessagesResult> peek_data(TaskCore& task, Range range) {
+  if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
+  const Result<ring::RingView> ring = ring_of(task, kData);
+  if (ring) return peek_messages(*ring, range);
+  if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
+  return fetch_range<MessagesResult>(task, kData, range, true);
+}
+
+Result<MessagesResult> read_data(TaskCore& task, Range range) {
+  if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
+  Result<MessagesResult> result =
+      range.begin ? fetch_range<MessagesResult>(task, kData, range, false) : take_unconsumed_messages(task);
+  if (!result && is_lost(result.error())) return peek_data(task, range);
+  return result;
+}
+
+Result<Json> stream_info(TaskCore& task, int stream) {
+  if (stream != kStdin) {
+    const Result<ring::RingView> ring = ring_of(task, stream);
+    if (ring) return stream_document(*ring);
+    if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
+  }
+  Result<Json> live = task.call("stream_info", stream_param(stream));
+  if (live || !is_lost(live.error())) return live;
+  const Result<Json> snapshot = task.snapshot();
+  if (!snapshot) return fail(Failure(snapshot.error()));
+  const Json streams = snapshot->value("streams", Json::object());
+  const std::string name(wire::stream_name(stream));
+  return streams.is_object() ? streams.value(name, Json::object()) : Json::object();
+}
+
+}  // namespace bgtask

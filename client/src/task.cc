@@ -1,0 +1,219 @@
+#include <bgtask/task.h>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "client/src/dead_task.h"
+#include "client/src/environment.h"
+#include "client/src/output.h"
+#include "client/src/replies.h"
+#include "client/src/ring_reading.h"
+#include "client/src/stream_names.h"
+#include "client/src/task_core.h"
+#include "client/src/throwing.h"
+#include "protocol/wire/methods.h"
+
+namespace bgtask {
+namespace {
+
+constexpr Seconds kDefaultGrace{3};
+constexpr Seconds kPatienceAfterDelete{5};
+/// More collected output than any ring of a sane size holds: then somebody plays with us.
+constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;
+
+std::optional<Seconds> seconds_in(const Json& params, const char* key) {
+  if (!params.is_object() || !params.contains(key) || !params.at(key).is_number()) return std::nullopt;
+  return Seconds(params.at(key).get<double>());
+}
+
+/// Some methods take time of their own.
+Deadline deadline_for(const TaskCore& task, std::string_view method, const Json& params) {
+  if (method == "delete") return task.deadline(seconds_in(params, "grace").value_or(kDefaultGrace));
+  if (method != "wait") return task.deadline();
+  const std::optional<Seconds> time = seconds_in(params, "timeout");
+  return time ? task.deadline(*time) : Deadline::never();
+}
+
+Json call_method(TaskCore& task, std::string_view method, Json params = Json::object()) {
+  const Deadline until = deadline_for(task, method, params);
+  return value_or_throw(task.call(method, std::move(params), until));
+}
+
+std::string_view scope_name(Scope scope) {
+  switch (scope) {
+    case Scope::kProcess:
+      return "process";
+    case Scope::kGroup:
+      return "group";
+    case Scope::kTree:
+      break;
+  }
+  return "tree";
+}
+
+/// Collects the output that a delete sends before its reply.
+Connection::EventHandler collector(std::vector<OutputChunk>& chunks) {
+  return [&chunks, bytes = std::uint64_t{0}](Json params) mutable -> Status {
+    if (text_in(params, "event") != "output") return {};
+    for (OutputChunk& chunk : to_output(params).chunks) {
+      bytes += sizeof(OutputChunk) + chunk.data.size();
+      chunks.push_back(std::move(chunk));
+    }
+    if (bytes > kMaxCollected) return fail(ErrorCode::kFrameTooLarge, "the output to collect does not end");
+    return {};
+  };
+}
+
+Result<std::vector<OutputChunk>> collect_from_rings(const TaskDirectory& directory) {
+  const Result<OutputRings> rings = open_output(directory);
+  if (rings) return unconsumed_output(*rings);
+  if (rings.error().code == ErrorCode::kNotFound) return std::vector<OutputChunk>();  // they were in memory
+  return fail(Failure(rings.error()));
+}
+
+/// Without a supervisor: what it would have done, where nothing is left to be stopped.
+Result<RemoveReceipt> remove_lost(TaskCore& task, bool collect) {
+  const Result<const TaskDirectory*> directory = task.directory();
+  if (!directory) return fail(Failure(directory.error()));
+  const Result<const PoolDirectory*> pool = task.pool();
+  if (!pool) return fail(Failure(pool.error()));
+  RemoveReceipt receipt;
+  if (collect) {
+    Result<std::vector<OutputChunk>> output = collect_from_rings(**directory);
+    if (!output) return fail(std::move(output).error());
+    receipt.output = std::move(*output);
+  }
+  TaskDirectory doomed{io::UniqueFd(::fcntl((*directory)->fd.get(), F_DUPFD_CLOEXEC, 0)), (*directory)->id,
+                       (*directory)->owner};
+  if (!doomed.fd) return fail_errno("cannot remove the task", errno);
+  if (Status removed = remove_dead_task(**pool, std::move(doomed)); !removed)
+    return fail(std::move(removed).error());
+  return receipt;
+}
+
+}  // namespace
+
+Task::Task(pid_t pid) : impl_(std::make_shared<Stream::Impl>(pid)) {}
+Task::Task(pid_t pid, std::filesystem::path pool_path)
+    : impl_(std::make_shared<Stream::Impl>(pid, std::move(pool_path))) {}
+
+Task Task::self() {
+  const std::optional<pid_t> id = own_task_id();
+  if (!id) throw Error("not_found", "this process does not run in a task: BGTASK_PID is not set");
+  return Task(*id);  // BGTASK_POOL is where the default pool is looked for first
+}
+
+pid_t Task::pid() const noexcept {
+  return impl_->pid();
+}
+const std::filesystem::path& Task::pool_path() const {
+  return *value_or_throw(impl_->pool_path());
+}
+
+void Task::set_timeout(Seconds timeout) {
+  if (!(timeout >= Seconds::zero())) throw Error("bad_argument", "timeout: must not be negative");
+  impl_->set_timeout(timeout);
+}
+Seconds Task::timeout() const noexcept {
+  return impl_->timeout();
+}
+
+bool Task::connect() {
+  value_or_throw(impl_->connect(impl_->deadline()));
+  return true;
+}
+
+bool Task::connect(Error& reason) {
+  Status connected = impl_->connect(impl_->deadline());
+  reason = connected ? Error() : to_error(std::move(connected).error());
+  return reason.code().empty();
+}
+
+void Task::disconnect() noexcept {
+  impl_->disconnect();
+}
+
+const Json& Task::info(bool fresh) {
+  if (fresh || !impl_->cached_info) impl_->cached_info = value_or_throw(impl_->fetch_info());
+  return *impl_->cached_info;
+}
+
+Json Task::snapshot() const {
+  return value_or_throw(impl_->snapshot());
+}
+
+Json Task::call(std::string_view method, Json params) {
+  return call_method(*impl_, method, std::move(params));
+}
+
+Json Task::apply_meta(const Json& meta) {
+  return call_method(*impl_, "apply_meta", {{"meta", meta.is_string() ? Json{{"note", meta}} : meta}});
+}
+
+Json Task::apply_meta(std::initializer_list<Json::initializer_list_t::value_type> meta) {
+  return apply_meta(Json(meta));
+}
+
+std::uint64_t Task::kill(const Signal& signal, Scope scope) {
+  Json params{{"scope", std::string(scope_name(scope))}};
+  params["signal"] = std::visit([](const auto& value) { return Json(value); }, signal);
+  return number_in(call_method(*impl_, "kill", std::move(params)), "signalled");
+}
+
+std::uint64_t Task::pause(bool pause) {
+  return number_in(call_method(*impl_, "pause", {{"pause", pause}}), "signalled");
+}
+
+bool Task::restart() {
+  return flag_in(call_method(*impl_, "restart"), "restarted");
+}
+
+RemoveReceipt Task::remove(const RemoveOptions& options) {
+  std::vector<OutputChunk> output;
+  Json params{{"grace", options.grace.count()}, {"collect", options.collect}};
+  const Deadline until = deadline_for(*impl_, "delete", params);
+  const Result<Json> reply = impl_->call("delete", std::move(params), until, collector(output));
+  if (!reply && reply.error().code == ErrorCode::kLost)
+    return value_or_throw(remove_lost(*impl_, options.collect));
+  if (!reply) throw_failure(Failure(reply.error()));
+  if (!impl_->wait_for_supervisor_exit(kPatienceAfterDelete)) {
+    throw Error("unresponsive", "the task is deleted, but its supervisor has not ended yet");
+  }
+  RemoveReceipt receipt = to_receipt(*reply);
+  receipt.output = std::move(output);
+  return receipt;
+}
+
+WaitResult Task::wait(const WaitOptions& options) {
+  Json params{{"for", options.for_events}, {"cursor", options.cursor}};
+  if (options.timeout && options.timeout->count() <= wire::kMaxSeconds)
+    params["timeout"] = options.timeout->count();
+  return to_wait_result(call_method(*impl_, "wait", std::move(params)));
+}
+
+Output Task::output(const OutputOptions& options) {
+  OutputSource source = value_or_throw(OutputSource::open(*impl_, options.streams));
+  return value_or_throw(source.read(options.cursor, options.max_bytes));
+}
+
+std::uint64_t Task::follow(const std::function<bool(const Output&)>& callback, const OutputOptions& options) {
+  return value_or_throw(follow_output(*impl_, callback, options));
+}
+
+Stream Task::stream(std::string_view name) const {
+  const std::optional<int> number = stream_by_name(name);
+  if (!number) throw Error("bad_argument", "there is no stream '" + std::string(name) + "'");
+  return Stream(impl_, std::string(wire::stream_name(*number)));
+}
+
+Stream Task::stream(int number) const {
+  if (number < kStdin || number > kStderr) {
+    throw Error("bad_argument",
+                "there is no stream " + std::to_string(number) + ": 0 stdin, 1 stdout, 2 stderr");
+  }
+  return Stream(impl_, std::string(wire::stream_name(number)));
+}
+
+}  // namespace bgtask

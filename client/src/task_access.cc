@@ -1,0 +1,21 @@
+#include "client/src/task_access.h"
+
+#include <utility>
+
+#include "client/src/task_core.h"
+
+namespace bgtask {
+
+Task TaskAccess::make(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory,
+                      std::optional<Json> snapshot) {
+  Task task(directory.id);
+  task.impl_->assume(std::move(pool), directory);
+  if (snapshot) task.impl_->cached_info = public_document(std::move(*snapshot));
+  return task;
+}
+
+Result<const TaskDirectory*> TaskAccess::directory(const Task& task) {
+  return task.impl_->directory();
+}
+
+}  // namespace bgtask

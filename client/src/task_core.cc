@@ -1,0 +1,183 @@
+#include "client/src/task_core.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "client/src/environment.h"
+#include "protocol/wire/methods.h"
+
+namespace bgtask {
+namespace {
+
+/// After a connection's end: its descriptors are closed one by one, so that the lock may be held a moment
+/// longer.
+constexpr Seconds kDying{0.25};
+
+Result<std::pair<dev_t, ino_t>> identity_of(const TaskDirectory& directory) {
+  struct stat info {};
+  if (::fstat(directory.fd.get(), &info) != 0)
+    return fail_errno("cannot examine the task's directory", errno);
+  return std::pair(info.st_dev, info.st_ino);
+}
+
+bool is_read_only(std::string_view method) {
+  const wire::Method* known = wire::find_method(method);
+  return known != nullptr && known->read_only;
+}
+
+}  // namespace
+
+Json public_document(Json document) {
+  document.erase("supervision");
+  return document;
+}
+
+void TaskCore::assume(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory) {
+  pool_ = std::move(pool);
+  pool_path_ = pool_->path;
+  pid_ = directory.id;
+  if (const auto identity = identity_of(directory)) identity_ = *identity;
+}
+
+Result<const std::filesystem::path*> TaskCore::pool_path() {
+  if (!pool_path_) {
+    Result<std::filesystem::path> path = default_pool_path();
+    if (!path) return fail(std::move(path).error());
+    pool_path_ = std::move(*path);
+  }
+  return &*pool_path_;
+}
+
+Result<const PoolDirectory*> TaskCore::pool() {
+  if (!pool_) {
+    const Result<const std::filesystem::path*> path = pool_path();
+    if (!path) return fail(Failure(path.error()));
+    Result<PoolDirectory> opened = open_pool(**path);
+    if (!opened) return fail(std::move(opened).error());
+    pool_path_ = opened->path;
+    pool_ = std::make_shared<const PoolDirectory>(std::move(*opened));
+  }
+  return pool_.get();
+}
+
+Result<const TaskDirectory*> TaskCore::directory() {
+  if (!directory_) {
+    Result<TaskDirectory> found = find();
+    if (!found) return fail(std::move(found).error());
+    const auto identity = identity_of(*found);
+    if (!identity) return fail(Failure(identity.error()));
+    if (identity_ && *identity_ != *identity) {
+      return fail(ErrorCode::kNotFound,
+                  "task " + std::to_string(pid_) + " is gone; another one has its pid now");
+    }
+    identity_ = *identity;
+    pid_ = found->id;
+    directory_ = std::move(*found);
+  }
+  return &*directory_;
+}
+
+Result<TaskDirectory> TaskCore::find() {
+  const Result<const PoolDirectory*> in = pool();
+  if (!in) return fail(Failure(in.error()));
+  Result<TaskDirectory> found = find_task(**in, pid_);
+  if (found || found.error().code != ErrorCode::kNotFound || pid_ != ::getpid()) return found;
+  Result<TaskDirectory> own = find_own_task();
+  return own ? std::move(own) : std::move(found);
+}
+
+/// In its first instructions a task is not published yet as the child it is; only its supervisor knows.
+Result<TaskDirectory> TaskCore::find_own_task() {
+  const std::optional<pid_t> supervisor = own_task_id();
+  if (!supervisor) return fail(ErrorCode::kNotFound, "not in a task");
+  Result<TaskDirectory> task = open_task(*pool_, *supervisor);
+  if (!task) return task;
+  Result<std::unique_ptr<Connection>> connection = Connection::open(*task, deadline());
+  if (!connection) return fail(std::move(connection).error());
+  const Result<Json> info = (*connection)->call("info", Json::object(), deadline());
+  if (!info) return fail(Failure(info.error()));
+  if (!info->is_object() || info->value("child_pid", Json()) != pid_) {
+    return fail(ErrorCode::kNotFound, "this process is not the task's child");
+  }
+  return task;
+}
+
+Status TaskCore::connect(Deadline until) {
+  if (connection_ && !connection_->hung_up()) return {};
+  connection_.reset();
+  const Result<const TaskDirectory*> where = directory();
+  if (!where) return fail(Failure(where.error()));
+  Result<std::unique_ptr<Connection>> opened = Connection::open(**where, until);
+  if (!opened) return fail(std::move(opened).error());
+  connection_ = std::move(*opened);
+  return {};
+}
+
+Failure TaskCore::why_closed() {
+  const std::string name = "task " + std::to_string(pid_);
+  Result<bool> alive = supervisor_alive(*directory_);
+  if (alive && *alive && connection_->wait_for_exit(Deadline::after(kDying)))
+    alive = supervisor_alive(*directory_);
+  if (alive && *alive)
+    return {ErrorCode::kUnresponsive, "the supervisor of " + name + " closed the connection"};
+  if (alive) return {ErrorCode::kLost, "the supervisor of " + name + " died meanwhile"};
+  if (alive.error().code != ErrorCode::kNotFound) return alive.error();
+  return {ErrorCode::kNotFound, name + " was deleted meanwhile"};
+}
+
+Result<Json> TaskCore::call(std::string_view method, Json params, Deadline until,
+                            const Connection::EventHandler& on_event) {
+  bool may_retry = is_read_only(method);
+  Backoff backoff;
+  for (;;) {
+    if (Status connected = connect(deadline()); !connected) return fail(std::move(connected).error());
+    Result<Json> reply = connection_->call(method, params, until, on_event);
+    switch (connection_->state()) {
+      case Connection::State::kOpen:
+        return reply;
+      case Connection::State::kAbandoned:
+        disconnect();
+        return reply;
+      case Connection::State::kRefused:
+        disconnect();
+        if (reply.error().code != ErrorCode::kBusy || !backoff.wait(until) || until.passed()) return reply;
+        break;
+      case Connection::State::kClosed:
+        Failure failure = why_closed();
+        disconnect();
+        if (failure.code != ErrorCode::kUnresponsive || !std::exchange(may_retry, false)) {
+          return fail(std::move(failure));
+        }
+        break;
+    }
+  }
+}
+
+Result<Json> TaskCore::snapshot() {
+  const Result<const TaskDirectory*> where = directory();
+  if (!where) return fail(Failure(where.error()));
+  Result<Json> document = read_snapshot(**where);
+  if (document) *document = public_document(std::move(*document));
+  return document;
+}
+
+Result<Json> TaskCore::fetch_info() {
+  Result<Json> document = call("info", Json::object());
+  if (!document) return document.error().code == ErrorCode::kLost ? snapshot() : std::move(document);
+  if (!document->is_object())
+    return fail(ErrorCode::kInvalidRequest, "the supervisor's info is not an object");
+  const auto pid = document->find("pid");
+  if (pid != document->end() && pid->is_number_integer())
+    pid_ = pid->get<pid_t>();  // adopted since it was looked up
+  return document;
+}
+
+bool TaskCore::wait_for_supervisor_exit(Seconds patience) {
+  const bool gone = !connection_ || connection_->wait_for_exit(Deadline::after(patience));
+  disconnect();
+  return gone;
+}
+
+}  // namespace bgtask

@@ -1,0 +1,88 @@
+// What a Task, its copies and its streams share: where the task is and the connection to it.
+#pragma once
+
+#include <bgtask/json.h>
+#include <bgtask/stream.h>
+#include <bgtask/task.h>
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "client/src/connection.h"
+#include "client/src/deadline.h"
+#include "client/src/task_directory.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+class TaskCore {
+ public:
+  explicit TaskCore(pid_t pid) : pid_(pid) {}
+  TaskCore(pid_t pid, std::filesystem::path pool_path) : pid_(pid), pool_path_(std::move(pool_path)) {}
+
+  /// See TaskAccess::make.
+  void assume(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory);
+
+  pid_t pid() const { return pid_; }
+  Result<const std::filesystem::path*> pool_path();
+  Result<const PoolDirectory*> pool();
+  /// Looked up once; from then on it is this directory and no other, whatever becomes of its name.
+  Result<const TaskDirectory*> directory();
+
+  void set_timeout(Seconds timeout) { timeout_ = timeout; }
+  Seconds timeout() const { return timeout_; }
+  Deadline deadline(Seconds more = Seconds::zero()) const { return Deadline::after(timeout_ + more); }
+
+  Status connect(Deadline deadline);
+  void disconnect() { connection_.reset(); }
+
+  /// Connects where need be. lost: the supervisor is dead or dies meanwhile. Where the supervisor closes the
+  /// connection a method that changes nothing is tried once more. A refusal because of too many connections
+  /// is tried again until the deadline.
+  Result<Json> call(std::string_view method, Json params, Deadline deadline,
+                    const Connection::EventHandler& on_event = {});
+  Result<Json> call(std::string_view method, Json params) {
+    return call(method, std::move(params), deadline());
+  }
+
+  /// What is published, without what is nobody's business.
+  Result<Json> snapshot();
+  /// The info document from the supervisor, or the published one where it is dead.
+  Result<Json> fetch_info();
+
+  /// Waits for the end of the supervisor's process and disconnects; false if it still lives.
+  bool wait_for_supervisor_exit(Seconds patience);
+
+  std::optional<Json> cached_info;
+  /// A page that a consuming read() fetched but could not give, since it did not follow on what it had: the
+  /// next one begins with it.
+  std::map<int, ReadResult> held_pages;
+
+ private:
+  Result<TaskDirectory> find();
+  Result<TaskDirectory> find_own_task();
+  Failure why_closed();
+
+  pid_t pid_;
+  std::optional<std::filesystem::path> pool_path_;
+  std::shared_ptr<const PoolDirectory> pool_;
+  std::optional<std::pair<dev_t, ino_t>> identity_;
+  std::optional<TaskDirectory> directory_;
+  Seconds timeout_{10};
+  std::unique_ptr<Connection> connection_;
+};
+
+struct Stream::Impl : TaskCore {
+  using TaskCore::TaskCore;
+};
+
+/// Takes out what supervision needs and no user does.
+Json public_document(Json document);
+
+}  // namespace bgtask

@@ -1,0 +1,221 @@
+#include "client/src/task_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+namespace bgtask {
+namespace {
+
+constexpr const char* kSystemPool = "/var/run/bgtask";
+constexpr mode_t kWritableByOthers = S_IWGRP | S_IWOTH;
+
+/// Absolute, and without what would make the kernel follow a symlink in the last component: trailing slashes,
+/// "/.".
+std::filesystem::path pool_name(const std::filesystem::path& path) {
+  std::error_code unknown_cwd;  // then the relative path is as good as any
+  std::string name =
+      path.is_absolute() ? path.string() : (std::filesystem::current_path(unknown_cwd) / path).string();
+  while (name.size() > 1) {
+    if (name.ends_with('/')) {
+      name.pop_back();
+    } else if (name.ends_with("/.")) {
+      name.resize(name.size() - 1);
+    } else {
+      break;
+    }
+  }
+  return name;
+}
+
+/// The kernel says ENOTDIR both for a pool that is a symlink and for a parent that is a file.
+tl::unexpected<Failure> cannot_open_pool(const std::string& path, int os_error) {
+  struct stat info {};
+  if ((os_error == ENOTDIR || os_error == ELOOP) && ::lstat(path.c_str(), &info) == 0) {
+    return fail(ErrorCode::kUnsafePool,
+                "pool " + path + (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"));
+  }
+  if (os_error == ENOTDIR) os_error = ENOENT;
+  return fail_errno("cannot open the pool " + path, os_error, ErrorCode::kUnsafePool);
+}
+
+Status check_pool(const std::string& path, const struct stat& info) {
+  const uid_t caller = ::geteuid();
+  if (caller != 0 && info.st_uid != caller && info.st_uid != 0) {
+    return fail(ErrorCode::kUnsafePool, "pool " + path + " belongs to user " + std::to_string(info.st_uid));
+  }
+  if ((info.st_mode & kWritableByOthers) != 0) {
+    return fail(ErrorCode::kUnsafePool,
+                "pool " + path + " can be written by its group or by others: chmod go-w " + path);
+  }
+  return {};
+}
+
+std::optional<pid_t> task_id(std::string_view name) {
+  pid_t id = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+  if (error != std::errc() || end != name.data() + name.size() || id <= 0) return std::nullopt;
+  if (std::to_string(id) != name) return std::nullopt;  // no leading zeros: one task, one name
+  return id;
+}
+
+/// In root's default pool the users' own pools lie beside root's tasks, each under its user's number.
+bool is_user_pool(const PoolDirectory& pool, pid_t id) {
+  if (pool.owner != 0) return false;
+  const std::string name = std::to_string(id);
+  struct stat info {};
+  if (::fstatat(pool.fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (!S_ISDIR(info.st_mode) || info.st_uid == 0 || info.st_uid != static_cast<uid_t>(id)) return false;
+  return ::fstatat(pool.fd.get(), (name + "/lock").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 &&
+         errno == ENOENT;
+}
+
+struct CloseDir {
+  void operator()(DIR* stream) const { ::closedir(stream); }
+};
+
+bool is_former_pid(const Json& snapshot, pid_t pid) {
+  const auto former = snapshot.find("former_pids");
+  return former != snapshot.end() && former->is_array() &&
+         std::find(former->begin(), former->end(), Json(pid)) != former->end();
+}
+
+bool is_child(const Json& snapshot, pid_t pid) {
+  const auto child = snapshot.find("child_pid");
+  return child != snapshot.end() && *child == pid && child_alive(snapshot);
+}
+
+}  // namespace
+
+Result<PoolDirectory> open_pool(const std::filesystem::path& path) {
+  if (path.empty()) return fail(ErrorCode::kBadArgument, "the path of the pool is empty");
+  PoolDirectory pool;
+  pool.path = pool_name(path);
+  pool.fd.reset(::open(pool.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!pool.fd) return cannot_open_pool(pool.path, errno);
+  struct stat info {};
+  if (::fstat(pool.fd.get(), &info) != 0)
+    return fail_errno("cannot examine the pool " + pool.path.string(), errno);
+  if (Status safe = check_pool(pool.path, info); !safe) return fail(std::move(safe).error());
+  pool.owner = info.st_uid;
+  return pool;
+}
+
+Result<std::filesystem::path> default_pool_path() {
+  if (const char* path = ::secure_getenv("BGTASK_POOL"); path != nullptr && *path != '\0') {
+    return pool_name(path);
+  }
+  const uid_t caller = ::geteuid();
+  if (caller == 0) return std::filesystem::path(kSystemPool);
+  if (const char* runtime = ::secure_getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime == '/') {
+    return std::filesystem::path(runtime) / "bgtask";
+  }
+  std::filesystem::path own = std::filesystem::path(kSystemPool) / std::to_string(caller);
+  struct stat info {};
+  if (::lstat(own.c_str(), &info) == 0) return own;
+  return fail(ErrorCode::kNotFound,
+              "there is no default pool: set BGTASK_POOL to a directory of yours with mode 0700, or set "
+              "XDG_RUNTIME_DIR, or have root make " +
+                  own.string() + " for you");
+}
+
+Result<TaskDirectory> open_task(const PoolDirectory& pool, pid_t id) {
+  const std::string name = std::to_string(id);
+  const std::string path = (pool.path / name).string();
+  if (id <= 0) return fail(ErrorCode::kNotFound, "there is no task " + name);
+  TaskDirectory task;
+  task.id = id;
+  task.fd.reset(::openat(pool.fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!task.fd) {
+    if (errno == ENOENT)
+      return fail(ErrorCode::kNotFound, "there is no task " + name + " in " + pool.path.string());
+    return fail_errno("cannot open the task " + path, errno, ErrorCode::kDenied);
+  }
+  struct stat info {};
+  if (::fstat(task.fd.get(), &info) != 0)
+    return fail_errno("cannot examine " + path, errno, ErrorCode::kDenied);
+  if (info.st_uid != pool.owner && info.st_uid != 0) {
+    return fail(ErrorCode::kDenied,
+                path + " belongs to user " + std::to_string(info.st_uid) + ", not to the pool's");
+  }
+  if ((info.st_mode & kWritableByOthers) != 0) {
+    return fail(ErrorCode::kDenied, path + " can be written by its group or by others");
+  }
+  task.owner = info.st_uid;
+  return task;
+}
+
+Result<bool> supervisor_alive(const TaskDirectory& task) {
+  const std::string what = "the lock of task " + std::to_string(task.id);
+  io::UniqueFd lock(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!lock) return fail_errno("cannot open " + what, errno, ErrorCode::kDenied);
+  struct stat info {};
+  if (::fstat(lock.get(), &info) != 0) return fail_errno("cannot examine " + what, errno, ErrorCode::kDenied);
+  if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kDenied, what + " is not a regular file");
+  if (info.st_uid != task.owner && info.st_uid != 0) {
+    return fail(ErrorCode::kDenied, what + " belongs to user " + std::to_string(info.st_uid));
+  }
+  // Shared, so that two who look at the same moment do not take each other for a supervisor.
+  if (::flock(lock.get(), LOCK_SH | LOCK_NB) == 0) return false;
+  if (errno == EWOULDBLOCK) return true;
+  return fail_errno("cannot test " + what, errno, ErrorCode::kDenied);
+}
+
+Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::string>* strange) {
+  // A description of its own: the position of a shared one would be everybody's.
+  io::UniqueFd fd(::openat(pool.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
+  std::unique_ptr<DIR, CloseDir> stream(::fdopendir(fd.get()));
+  if (!stream) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
+  fd.release();
+  std::vector<pid_t> ids;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name.starts_with('.')) continue;
+    if (const std::optional<pid_t> id = task_id(name)) {
+      if (!is_user_pool(pool, *id)) ids.push_back(*id);
+    } else if (strange != nullptr) {
+      strange->emplace_back(name);
+    }
+  }
+  if (errno != 0) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+Result<TaskDirectory> find_task(const PoolDirectory& pool, pid_t pid) {
+  Result<TaskDirectory> by_name = open_task(pool, pid);
+  if (by_name) return by_name;
+  Result<std::vector<pid_t>> ids = list_ids(pool);
+  if (!ids) return fail(std::move(ids).error());
+  std::optional<TaskDirectory> adopted;
+  for (const pid_t id : *ids) {
+    Result<TaskDirectory> task = open_task(pool, id);
+    if (!task) continue;
+    const Result<Json> snapshot = read_snapshot(*task, false);
+    if (!snapshot) continue;
+    if (is_child(*snapshot, pid)) return task;
+    if (!adopted && is_former_pid(*snapshot, pid)) adopted = std::move(*task);
+  }
+  if (adopted) return std::move(*adopted);
+  if (is_user_pool(pool, pid)) {
+    return fail(ErrorCode::kNotFound,
+                "there is no task " + std::to_string(pid) + " in " + pool.path.string());
+  }
+  return by_name;
+}
+
+}  // namespace bgtask

@@ -1,0 +1,117 @@
+#include "pool/src/gc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "client/src/dead_task.h"
+
+namespace bgtask {
+namespace {
+
+// A directory is made first and its lock next. One that is still without a lock after this time never gets
+// one.
+constexpr time_t kUnlockedAge = 60;
+
+struct CloseDir {
+  void operator()(DIR* stream) const { ::closedir(stream); }
+};
+
+// Names in a directory but "." and ".."; none if it cannot be read.
+std::vector<std::string> names_in(int dir_fd) {
+  io::UniqueFd fd(::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::unique_ptr<DIR, CloseDir> stream(fd ? ::fdopendir(fd.get()) : nullptr);
+  std::vector<std::string> names;
+  if (!stream) return names;
+  fd.release();
+  while (const dirent* entry = ::readdir(stream.get())) {
+    std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+bool is_remains(std::string_view name) {
+  return name.starts_with(".tmp-") || name.starts_with(".del-");
+}
+
+bool is_dead(const TaskDirectory& task) {
+  Result<bool> alive = supervisor_alive(task);
+  return alive && !*alive;
+}
+
+// Without a published status no child was ever let go. One that cannot be read says nothing, so nothing is
+// done.
+bool child_is_gone(const TaskDirectory& task) {
+  Result<Json> snapshot = read_snapshot(task, false);
+  if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
+  return !child_alive(*snapshot);
+}
+
+// remove_dead_task looks again, and at the child too; but it is patient with a lock, and most tasks are
+// alive.
+bool remove_task(const PoolDirectory& pool, pid_t id) {
+  Result<TaskDirectory> task = open_task(pool, id);
+  return task && is_dead(*task) && remove_dead_task(pool, *std::move(task));
+}
+
+// A hidden directory as if it were a task's; nothing if it is not the pool owner's, or no directory.
+std::optional<TaskDirectory> open_remains(const PoolDirectory& pool, const std::string& name,
+                                          time_t* changed) {
+  TaskDirectory task;
+  task.fd.reset(::openat(pool.fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat st {};
+  if (!task.fd || ::fstat(task.fd.get(), &st) != 0) return std::nullopt;
+  if (st.st_uid != pool.owner && st.st_uid != 0) return std::nullopt;
+  task.owner = st.st_uid;
+  *changed = st.st_mtime;
+  return task;
+}
+
+// Whether it is ours to remove: `lock` then holds the lock, or nothing where there is none and has long been
+// none.
+bool seize(const TaskDirectory& task, time_t changed, io::UniqueFd* lock) {
+  lock->reset(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!*lock) return errno == ENOENT && ::time(nullptr) - changed > kUnlockedAge;
+  struct stat st {};
+  if (::fstat(lock->get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  return ::flock(lock->get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+void remove_remains(const PoolDirectory& pool, const std::string& name) {
+  time_t changed = 0;
+  std::optional<TaskDirectory> task = open_remains(pool, name, &changed);
+  io::UniqueFd lock;
+  if (!task || !seize(*task, changed, &lock) || !child_is_gone(*task)) return;
+  // Only what lies in it, nothing deeper: a task's directory has no directories.
+  for (const std::string& file : names_in(task->fd.get()))
+    ::unlinkat(task->fd.get(), file.c_str(), 0);
+  ::unlinkat(pool.fd.get(), name.c_str(), AT_REMOVEDIR);
+}
+
+}  // namespace
+
+Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool) {
+  Result<std::vector<pid_t>> ids = list_ids(pool);
+  if (!ids) return ids;
+  std::vector<pid_t> removed;
+  for (pid_t id : *ids) {
+    if (remove_task(pool, id)) removed.push_back(id);
+  }
+  for (const std::string& name : names_in(pool.fd.get())) {
+    if (is_remains(name)) remove_remains(pool, name);
+  }
+  return removed;
+}
+
+}  // namespace bgtask

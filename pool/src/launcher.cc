@@ -1,0 +1,298 @@
+#include "pool/src/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "pool/src/start_supervisor.h"
+#include "pool/src/supervisor_path.h"
+#include "protocol/io/files.h"
+#include "protocol/io/pidfd.h"
+#include "protocol/io/unique_fd.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/message.h"
+
+namespace bgtask {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr Milliseconds kOwnEndTime{2'000};  // for a supervisor that has said that it failed
+constexpr Milliseconds kDeleteTime{5'000};  // for TERM, which means delete: its grace and some more
+constexpr int kTries = 5;
+constexpr std::size_t kLargestAnswer = 256 * 1024;
+constexpr std::size_t kDisplayLength = 200;
+
+// A program whose 0–2 are closed may have other threads that write there: what is ours must not be.
+Result<io::UniqueFd> clear_of_stdio(int fd, const char* what) {
+  int error = errno;
+  io::UniqueFd owned(fd);
+  if (fd > STDERR_FILENO) return owned;
+  if (fd >= 0) {
+    owned = io::UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    error = errno;
+  }
+  if (!owned) return fail_errno(std::string("cannot make ") + what, error);
+  return owned;
+}
+
+// Holds back the SIGXFSZ that a low RLIMIT_FSIZE earns every write, and takes it out of the way again: a
+// library's write must not end the program.
+class FileSizeSignalHeld {
+ public:
+  FileSizeSignalHeld() {
+    ::sigemptyset(&only_);
+    ::sigaddset(&only_, SIGXFSZ);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGXFSZ) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &only_, &before_);
+  }
+  FileSizeSignalHeld(const FileSizeSignalHeld&) = delete;
+  FileSizeSignalHeld& operator=(const FileSizeSignalHeld&) = delete;
+  ~FileSizeSignalHeld() {
+    const timespec now{};
+    if (!was_pending_) ::sigtimedwait(&only_, nullptr, &now);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t only_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
+
+Result<io::UniqueFd> memory_file(const std::string& bytes) {
+  Result<io::UniqueFd> file =
+      clear_of_stdio(::memfd_create("bgtask-launch", MFD_CLOEXEC), "the launch request");
+  if (!file) return file;
+  FileSizeSignalHeld held;
+  Status written = io::write_all(file->get(), bytes);
+  if (written) return file;
+  written.error().message = "the launch request: " + written.error().message;
+  return fail(std::move(written.error()));
+}
+
+struct ReplyPair {
+  io::UniqueFd ours;
+  io::UniqueFd theirs;
+};
+
+Result<ReplyPair> reply_pair() {
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+    return fail_errno("cannot make a socket for the supervisor's answer", errno);
+  }
+  Result<io::UniqueFd> ours = clear_of_stdio(fds[0], "a socket for the supervisor's answer");
+  Result<io::UniqueFd> theirs = clear_of_stdio(fds[1], "a socket for the supervisor's answer");
+  if (!ours) return fail(std::move(ours.error()));
+  if (!theirs) return fail(std::move(theirs.error()));
+  return ReplyPair{*std::move(ours), *std::move(theirs)};
+}
+
+Result<io::UniqueFd> session_leader() {
+  Result<io::UniqueFd> leader =
+      clear_of_stdio(::pidfd_open(::getsid(0), 0), "a handle of the session's leader");
+  if (leader) return leader;
+  int error = leader.error().os_error;
+  std::string what =
+      "behavior: 'background' ends with the caller's session leader, which cannot be watched: ";
+  return fail(Failure{ErrorCode::kBadArgument, what + std::strerror(error), error, nullptr});
+}
+
+// Null-terminated array of the strings' texts; valid as long as they are.
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (const std::string& text : strings)
+    result.push_back(const_cast<char*>(text.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+std::vector<std::string> arguments(const wire::LaunchSpec& spec, const std::vector<std::string>& command) {
+  std::vector<std::string> result = command;
+  std::string display = spec.adopt ? "adopt " + std::to_string(*spec.adopt) : spec.exec.at(0);
+  display.resize(std::min(display.size(), kDisplayLength));
+  result.insert(result.end(), {"--launch", display});
+  return result;
+}
+
+std::vector<std::string> environment(const std::map<std::string, std::string>& added) {
+  std::vector<std::string> result;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string name(*entry, ::strcspn(*entry, "="));
+    if (added.find(name) == added.end()) result.emplace_back(*entry);
+  }
+  for (const auto& [name, value] : added)
+    result.push_back(name + "=" + value);
+  return result;
+}
+
+int milliseconds_until(Clock::time_point deadline) {
+  auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now());
+  return static_cast<int>(std::max(left, Milliseconds(0)).count());
+}
+
+// Waits until one of the descriptors has something to say; false when time is up.
+bool poll_until(pollfd* fds, nfds_t count, Clock::time_point deadline) {
+  int ready = 0;
+  do {
+    ready = ::poll(fds, count, milliseconds_until(deadline));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+// A process that was started and that nobody shall hear of unless release() is called: the destructor ends
+// it.
+class Supervisor {
+ public:
+  Supervisor(io::UniqueFd pidfd, bool is_child) : pidfd_(std::move(pidfd)), is_child_(is_child) {}
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+  ~Supervisor() {
+    if (pidfd_) end();
+  }
+
+  int pidfd() const { return pidfd_.get(); }
+  /// It does not answer: there is no point in waiting for it to end by itself.
+  void be_impatient() { patience_ = Milliseconds(0); }
+  void release() { pidfd_.reset(); }
+
+ private:
+  bool is_gone_within(Milliseconds time) const {
+    pollfd fd{pidfd_.get(), POLLIN, 0};
+    return poll_until(&fd, 1, Clock::now() + time);
+  }
+  void send(int signal) const { ::pidfd_send_signal(pidfd_.get(), signal, nullptr, 0); }
+
+  // TERM is "delete" for a supervisor: it takes with it what it has already started.
+  void end() const {
+    if (!is_gone_within(patience_)) {
+      send(SIGTERM);
+      send(SIGCONT);
+      if (!is_gone_within(kDeleteTime)) {
+        send(SIGKILL);
+        if (!is_gone_within(kOwnEndTime)) return;
+      }
+    }
+    siginfo_t info{};
+    if (is_child_) ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL);
+  }
+
+  io::UniqueFd pidfd_;
+  bool is_child_;
+  Milliseconds patience_ = kOwnEndTime;
+};
+
+tl::unexpected<Failure> ended_silently() {
+  return fail(ErrorCode::kLost, "the supervisor ended before it answered");
+}
+
+// The one message. The supervisor's own end is watched as well, because a copy of its end of the socket may
+// live on in a process that another thread has just forked.
+Result<std::string> receive(int reply_fd, Supervisor* supervisor, Milliseconds time) {
+  pollfd fds[] = {{reply_fd, POLLIN, 0}, {supervisor->pidfd(), POLLIN, 0}};
+  if (!poll_until(fds, 2, Clock::now() + time)) {
+    supervisor->be_impatient();
+    return fail(ErrorCode::kUnresponsive, "the supervisor did not answer in time");
+  }
+  std::string answer(kLargestAnswer, '\0');
+  ssize_t length = 0;
+  do {
+    length = ::recv(reply_fd, answer.data(), answer.size(), MSG_DONTWAIT);
+  } while (length < 0 && errno == EINTR);
+  if (length <= 0) return ended_silently();
+  answer.resize(static_cast<std::size_t>(length));
+  return answer;
+}
+
+Result<pid_t> understand(const std::string& answer) {
+  Result<Json> document = wire::decode_msgpack(answer, wire::reply_limits());
+  if (document && document->is_object()) {
+    auto pid = document->find("pid");
+    if (pid != document->end() && pid->is_number_integer() && *pid > 0) return pid->get<pid_t>();
+    if (document->contains("error")) {
+      Result<Json> result = wire::parse_reply(*std::move(document));
+      if (!result) return fail(std::move(result.error()));
+    }
+  }
+  return fail(ErrorCode::kLost, "the supervisor's answer cannot be understood; is it of another version?");
+}
+
+struct Attempt {
+  const wire::LaunchSpec& spec;
+  const std::vector<std::string>& argv;
+  const std::vector<std::string>& envp;
+  int spec_fd;
+  int pool_fd;
+  int leader_fd;  // -1 unless the behavior is "background"
+  Milliseconds answer_time;
+};
+
+Result<pid_t> attempt(const Attempt& a) {
+  Result<ReplyPair> reply = reply_pair();
+  if (!reply) return fail(std::move(reply.error()));
+  // A supervisor of an earlier attempt has read it, and the offset is shared.
+  if (::lseek(a.spec_fd, 0, SEEK_SET) != 0) return fail_errno("cannot rewind the launch request", errno);
+  std::vector<char*> argv = pointers(a.argv);
+  std::vector<char*> envp = pointers(a.envp);
+  StartPlan plan;
+  plan.program = argv[0];
+  plan.argv = argv.data();
+  plan.envp = envp.data();
+  plan.detached = a.spec.behavior != "foreground";
+  for (int fd : {a.spec_fd, a.pool_fd, reply->theirs.get(), a.leader_fd}) {
+    if (fd >= 0) plan.fds[plan.fd_count++] = fd;
+  }
+  Result<io::UniqueFd> pidfd = start_supervisor(plan);
+  if (!pidfd) return fail(std::move(pidfd.error()));
+  Supervisor supervisor(*std::move(pidfd), !plan.detached);
+  reply->theirs.reset();
+  Result<std::string> answer = receive(reply->ours.get(), &supervisor, a.answer_time);
+  if (!answer) return fail(std::move(answer.error()));
+  Result<pid_t> pid = understand(*answer);
+  if (pid) supervisor.release();
+  return pid;
+}
+
+Result<std::vector<std::string>> supervisor_command(const LaunchSettings& settings) {
+  if (!settings.supervisor_command.empty()) return settings.supervisor_command;
+  Result<std::string> found = find_supervisor();
+  if (!found) return fail(std::move(found.error()));
+  return std::vector<std::string>{*std::move(found)};
+}
+
+}  // namespace
+
+Result<pid_t> launch(const wire::LaunchSpec& spec, const LaunchSettings& settings) {
+  Result<std::vector<std::string>> command = supervisor_command(settings);
+  if (!command) return fail(std::move(command.error()));
+  Result<io::UniqueFd> request = memory_file(wire::encode_msgpack(wire::to_json(spec)));
+  if (!request) return fail(std::move(request.error()));
+  io::UniqueFd leader;
+  if (spec.behavior == "background") {
+    Result<io::UniqueFd> opened = session_leader();
+    if (!opened) return fail(std::move(opened.error()));
+    leader = *std::move(opened);
+  }
+  std::vector<std::string> argv = arguments(spec, *command);
+  std::vector<std::string> envp = environment(settings.supervisor_env);
+  Attempt one{spec, argv, envp, request->get(), settings.pool_fd, leader.get(), settings.answer_time};
+  Result<pid_t> pid = attempt(one);
+  // Something that is not ours to move has the name the task would get: the next one gets another pid.
+  for (int tries = 1; tries < kTries && !pid && pid.error().code == ErrorCode::kExists; ++tries)
+    pid = attempt(one);
+  return pid;
+}
+
+}  // namespace bgtask

@@ -1,0 +1,30 @@
+// Getting a supervisor to work: the caller's end of protocol/wire/launch.h.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "protocol/wire/launch.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+/// What every launch in a pool has in common.
+struct LaunchSettings {
+  int pool_fd = -1;                                   ///< the pool's directory, already checked; not owned
+  std::vector<std::string> supervisor_command;        ///< empty: found by find_supervisor()
+  std::map<std::string, std::string> supervisor_env;  ///< added to the caller's environment
+  std::chrono::milliseconds answer_time{30'000};      ///< after which a silent supervisor is ended
+};
+
+/// Starts a supervisor and waits for its answer: the new task's id. All or nothing: after a failure no
+/// process that was started is left, unless it defies being killed. Failures are those of start_supervisor,
+/// what the supervisor answers (a word this version does not know is in data["error"]), lost if it ends or
+/// talks nonsense instead, and unresponsive if it is silent.
+Result<pid_t> launch(const wire::LaunchSpec& spec, const LaunchSettings& settings);
+
+}  // namespace bgtask

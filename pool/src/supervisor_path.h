@@ -1,0 +1,17 @@
+// Where the supervisor program is.
+#pragma once
+
+#include <string>
+
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+/// $BGTASK_SUPERVISOR (then that one or none), else `bgtask-supervisor` beside the running program, else
+/// where it was installed. exec_failed with what was tried; `data` is then {"supervisor": PATH}.
+Result<std::string> find_supervisor();
+
+/// The failure that says that the supervisor itself, not the command, could not be executed.
+Failure supervisor_failure(const std::string& path, const std::string& why, int os_error);
+
+}  // namespace bgtask

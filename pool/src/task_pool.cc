@@ -1,0 +1,78 @@
+#include <bgtask/task_pool.h>
+
+#include <string>
+#include <utility>
+
+#include "client/src/task_access.h"
+#include "client/src/task_directory.h"
+#include "client/src/throwing.h"
+#include "pool/src/gc.h"
+#include "pool/src/launcher.h"
+#include "pool/src/pool_directory.h"
+#include "pool/src/pool_impl.h"
+#include "pool/src/spawn_request.h"
+
+namespace bgtask {
+namespace {
+
+Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOptions& options,
+              const wire::LaunchSpec& spec) {
+  LaunchSettings settings{pool->fd.get(), options.supervisor_command, options.supervisor_env};
+  pid_t id = value_or_throw(launch(spec, settings));
+  return TaskAccess::make(pool, value_or_throw(open_task(*pool, id)));
+}
+
+}  // namespace
+
+TaskPool::TaskPool(std::filesystem::path path, PoolOptions options) {
+  if (options.mkdir_if_missing) value_or_throw(make_pool_directory(path, *options.mkdir_if_missing));
+  auto directory = std::make_shared<const PoolDirectory>(value_or_throw(open_pool(path)));
+  impl_ = std::make_shared<const Impl>(Impl{std::move(directory), std::move(options)});
+}
+
+TaskPool TaskPool::default_pool(PoolOptions options) {
+  std::filesystem::path path = value_or_throw(default_pool_path());
+  if (!options.mkdir_if_missing) options.mkdir_if_missing = default_pool_mode(path);
+  return TaskPool(std::move(path), std::move(options));
+}
+
+Task TaskPool::spawn(const SpawnOptions& options) const {
+  wire::LaunchSpec spec = value_or_throw(spawn_request(options, path()));
+  return launched(impl_->directory, impl_->options, spec);
+}
+
+std::optional<Task> TaskPool::task(pid_t pid) const {
+  Result<TaskDirectory> found = find_task(*impl_->directory, pid);
+  if (found) return TaskAccess::make(impl_->directory, *found);
+  if (found.error().code == ErrorCode::kNotFound) return std::nullopt;
+  throw to_error(std::move(found.error()));
+}
+
+const std::filesystem::path& TaskPool::path() const noexcept {
+  return impl_->directory->path;
+}
+
+std::filesystem::path TaskPool::socket_path(pid_t pid) const {
+  return path() / std::to_string(pid) / "socket";
+}
+
+Task TaskPool::adopt(pid_t pid) const {
+  TaskDirectory found = value_or_throw(find_task(*impl_->directory, pid));
+  if (value_or_throw(supervisor_alive(found))) {
+    throw Error("running", "task " + std::to_string(found.id) + " has a supervisor: nothing to adopt");
+  }
+  wire::LaunchSpec spec;
+  spec.adopt = found.id;
+  spec.pool_path = path().string();
+  return launched(impl_->directory, impl_->options, spec);
+}
+
+std::vector<pid_t> TaskPool::gc() const {
+  return value_or_throw(collect_garbage(*impl_->directory));
+}
+
+Task spawn(const SpawnOptions& options) {
+  return TaskPool::default_pool().spawn(options);
+}
+
+}  // namespace bgtask

@@ -1,0 +1,58 @@
+#include "protocol/wire/launch.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "protocol/wire/codec.h"
+
+namespace bgtask::wire {
+namespace {
+
+LaunchSpec sample() {
+  LaunchSpec spec;
+  spec.exec = {"/bin/echo", "", std::string("\xff\n", 2)};
+  spec.env = {"A=1", "B=\xfe"};
+  spec.cwd = "/srv";
+  spec.umask = 027;
+  spec.limits = {{"nofile", {100, UINT64_MAX}}};
+  spec.user = UserSpec{"daemon", 1, 2, {2, 3}};
+  spec.nice = -3;
+  spec.meta = {{"name", "x"}};
+  spec.behavior = "background";
+  spec.lock_file = "/tmp/l";
+  spec.pool_path = "/run/p";
+  return spec;
+}
+
+TEST(Launch, SurvivesTheJourney) {
+  auto document = decode_msgpack(encode_msgpack(to_json(sample())), {32, 10000}).value();
+  auto spec = launch_spec(document).value();
+  EXPECT_EQ(to_json(spec), to_json(sample()));
+  EXPECT_EQ(spec.exec, sample().exec);
+  EXPECT_EQ(spec.limits.at("nofile").second, UINT64_MAX);
+}
+
+TEST(Launch, EveryMemberIsNeeded) {
+  Json whole = to_json(sample());
+  for (const auto& [key, value] : whole.items()) {
+    Json part = whole;
+    part.erase(key);
+    EXPECT_FALSE(launch_spec(part)) << key;
+  }
+}
+
+TEST(Launch, AnotherVersionIsToldApart) {
+  Json document = to_json(sample());
+  document["launch"] = 2;
+  EXPECT_EQ(launch_spec(document).error().code, ErrorCode::kVersionMismatch);
+}
+
+TEST(Launch, ResourceNames) {
+  EXPECT_EQ(resource_number("nofile"), RLIMIT_NOFILE);
+  EXPECT_EQ(resource_number("core"), RLIMIT_CORE);
+  EXPECT_FALSE(resource_number("NOFILE").has_value());
+  EXPECT_FALSE(resource_number("").has_value());
+}
+
+}  // namespace
+}  // namespace bgtask::wire

@@ -1,0 +1,66 @@
+#include "protocol/wire/message.h"
+
+#include <gtest/gtest.h>
+
+namespace bgtask::wire {
+namespace {
+
+TEST(Request, IdsComeInThreeKinds) {
+  for (const Json& id : {Json(7), Json("seven"), Json(nullptr), Json(-1)}) {
+    auto request = parse_request({{"jsonrpc", "2.0"}, {"id", id}, {"method", "ping"}}).value();
+    EXPECT_EQ(request.id, id);
+    EXPECT_TRUE(request.expects_reply);
+    EXPECT_TRUE(request.params.is_object());
+  }
+}
+
+TEST(Request, WithoutIdExpectsNoReply) {
+  EXPECT_FALSE(parse_request({{"jsonrpc", "2.0"}, {"method", "ping"}}).value().expects_reply);
+}
+
+TEST(Request, MalformedOnesAreRefused) {
+  const Json bad[] = {Json::array(),
+                      Json::array({Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}}}),
+                      Json(1),
+                      Json::object(),
+                      Json{{"jsonrpc", "1.0"}, {"id", 1}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", 5}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1.5}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", true}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", Json::object()}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}, {"params", {1, 2}}}};
+  for (const Json& document : bad) {
+    auto request = parse_request(document);
+    ASSERT_FALSE(request) << document;
+    EXPECT_EQ(request.error().code, ErrorCode::kInvalidRequest) << document;
+  }
+}
+
+TEST(Reply, ResultAndErrorComeBack) {
+  EXPECT_EQ(parse_reply(make_reply(1, "pong")).value(), "pong");
+  EXPECT_EQ(parse_reply(make_reply(1, nullptr)).value(), nullptr);
+  Failure failure{ErrorCode::kLocked, "it is locked", 11, Json{{"holder", 5}}};
+  auto reply = parse_reply(make_error(1, failure));
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::kLocked);
+  EXPECT_EQ(reply.error().message, "it is locked");
+  EXPECT_EQ(reply.error().os_error, 11);
+  EXPECT_EQ(reply.error().data["holder"], 5);
+}
+
+TEST(Reply, UnknownWordsSurvive) {
+  auto reply = parse_reply(
+      {{"id", 1}, {"error", {{"code", -32000}, {"message", "m"}, {"data", {{"error", "new_word"}}}}}});
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().data["error"], "new_word");
+}
+
+TEST(Reply, NonsenseIsAnErrorToo) {
+  for (const Json& document : {Json(1), Json::array(), Json::object(), Json{{"error", "text"}}}) {
+    EXPECT_FALSE(parse_reply(document)) << document;
+  }
+}
+
+}  // namespace
+}  // namespace bgtask::wire
