@@ -187,7 +187,7 @@ std::vector<std::string> Command::parse(const std::vector<std::string>& argument
   try {
     app->parse(parts.options);
   } catch (const CLI::CallForHelp&) {
-    throw HelpRequested(app->help(verb_));
+    throw HelpRequested(app->help());
   } catch (const CLI::Error& error) {
     throw UsageError(verb_ + ": " + plain_message(error) + "; see 'bgtask " + verb_ + " --help'");
   }
@@ -195,7 +195,7 @@ std::vector<std::string> Command::parse(const std::vector<std::string>& argument
 }
 
 std::string Command::help() const {
-  return make_app(verb_, description_, usage_, examples_, specs_)->help(verb_);
+  return make_app(verb_, description_, usage_, examples_, specs_)->help();
 }
 
 }  // namespace bgtask::cli

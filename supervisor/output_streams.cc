@@ -247,9 +247,12 @@ OutputStreams::Taken OutputStreams::take_message(Source& source) {
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   ssize_t n = ::recvmsg(source.fd.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  // Once, before what is still queued: the child's end was closed with our own in flight to it (see
+  // child.cc).
+  if (n < 0 && errno == ECONNRESET) return take_message(source);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Taken::kNothing;
   if (n < 0) {
-    finish(source, errno == ECONNRESET ? 0 : errno);
+    finish(source, errno);
     return Taken::kEnded;
   }
   // An empty message has its sender's credentials with it, the end has nothing.

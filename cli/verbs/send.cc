@@ -14,11 +14,11 @@ class SendVerb : public Verb {
  public:
   void declare(Command& command) override {
     command.usage("TASK [TEXT]");
-    command.examples({"bgtask send shell 'echo hello'         # with a newline after it",
+    command.examples({"bgtask send shell 'echo hello'         # a line: gets the newline it lacks",
                       "bgtask send --no-newline shell y",
                       "bgtask send --close sort < names.txt   # byte for byte, then EOF",
                       "bgtask send shell -- '-n'              # a text that begins with a dash"});
-    command.flag("--no-newline", "send TEXT as it is, without a newline after it", &no_newline_);
+    command.flag("--no-newline", "send TEXT as it is, without adding a newline", &no_newline_);
     command.flag("--close,--eof", "close the task's stdin afterwards", &close_);
   }
 
@@ -31,7 +31,7 @@ class SendVerb : public Verb {
     selector.words = {positionals[0]};
     const Stream stdin_stream = select_one(session, selector).stream("stdin");
     if (positionals.size() == 2) {
-      stdin_stream.write_all(positionals[1] + (no_newline_ ? "" : "\n"));
+      stdin_stream.write_all(as_line(positionals[1]));
     } else {
       copy_stdin(stdin_stream);
     }
@@ -40,6 +40,12 @@ class SendVerb : public Verb {
   }
 
  private:
+  // What is typed as an argument is meant as a line, which a shell makes hard to say.
+  std::string as_line(std::string text) const {
+    if (!no_newline_ && !text.ends_with('\n')) text.push_back('\n');
+    return text;
+  }
+
   // Whatever is there is passed on at once: someone may be typing.
   static void copy_stdin(const Stream& stream) {
     for (std::string piece = read_some_stdin(kPiece); !piece.empty(); piece = read_some_stdin(kPiece)) {

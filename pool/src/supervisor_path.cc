@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 namespace bgtask {
 namespace {
@@ -19,10 +20,14 @@ int cannot_execute(const std::string& path) {
   return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-std::string beside_this_program() {
+// Beside the running program, and where it lies in an installed tree relative to bin/: such a tree may have
+// been moved, or installed with another prefix than it was configured for.
+std::vector<std::string> near_this_program() {
   std::error_code error;
   std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string() : (self.parent_path() / kProgram).string();
+  if (error) return {};
+  std::filesystem::path directory = self.parent_path();
+  return {(directory / kProgram).string(), (directory.parent_path() / "libexec/bgtask" / kProgram).string()};
 }
 
 }  // namespace
@@ -40,14 +45,16 @@ Result<std::string> find_supervisor() {
       return fail(supervisor_failure(named, "$BGTASK_SUPERVISOR names it", error));
     return std::string(named);
   }
-  std::string beside = beside_this_program();
-  if (!beside.empty() && cannot_execute(beside) == 0) return beside;
   std::string installed = BGTASK_INSTALLED_SUPERVISOR;
-  int error = cannot_execute(installed);
-  if (error == 0) return installed;
-  std::string why =
-      "tried '" + beside + "' and '" + installed + "'; set $BGTASK_SUPERVISOR to the supervisor's path";
-  return fail(supervisor_failure(installed, why, error));
+  std::vector<std::string> places = near_this_program();
+  places.push_back(installed);
+  std::string tried;
+  for (const std::string& place : places) {
+    if (cannot_execute(place) == 0) return place;
+    tried += (tried.empty() ? "tried '" : ", '") + place + "'";
+  }
+  return fail(supervisor_failure(installed, tried + "; set $BGTASK_SUPERVISOR to the supervisor's path",
+                                 cannot_execute(installed)));
 }
 
 }  // namespace bgtask

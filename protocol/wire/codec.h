@@ -18,6 +18,8 @@ namespace bgtask::wire {
 
 enum class Encoding { kJson, kMsgpack };
 
+class MsgpackScanner;
+
 /// Limits a decoder enforces while it decodes, so that memory stays bounded whatever arrives.
 struct DecodeLimits {
   size_t depth;
@@ -79,18 +81,30 @@ class Framer {
  private:
   std::optional<Result<Json>> next_json();
   std::optional<Result<Json>> next_msgpack();
-  tl::unexpected<Failure> too_large();
-  struct Unpacker;
+  Result<Json> take_line(size_t end);
+  Result<Json> too_deep_line();
+  Result<Json> break_off(ErrorCode code, std::string message);
+  bool find_newline();
+  void release_if_empty();
+  std::string_view unread() const { return std::string_view(buffer_).substr(begin_); }
 
   size_t max_frame_;
   DecodeLimits limits_;
   std::optional<Encoding> encoding_;
-  std::string buffer_;  // JSON: bytes not yet given; begins at begin_
+  std::string buffer_;  // bytes not yet given begin at begin_
   size_t begin_ = 0;
-  size_t scanned_ = 0;  // no newline below this index
-  std::unique_ptr<Unpacker> unpacker_;
   size_t last_frame_size_ = 0;
   bool broken_ = false;
+
+  // JSON: how far the unfinished line has been looked at, and where in its text that is.
+  struct LineState {
+    size_t scanned = 0;
+    size_t depth = 0;
+    bool in_string = false;
+    bool escaped = false;
+    bool skipping = false;  // refused already: the rest up to the newline is dropped
+  } line_;
+  std::unique_ptr<MsgpackScanner> scanner_;
 };
 
 }  // namespace bgtask::wire

@@ -1,13 +1,10 @@
 #include <algorithm>
-#include <msgpack.hpp>
 
 #include "protocol/wire/codec.h"
-#include "protocol/wire/msgpack_convert.h"
+#include "protocol/wire/msgpack_scanner.h"
 
 namespace bgtask::wire {
 namespace {
-
-constexpr size_t kUnpackerStart = 4096;  // msgpack-c's default of 64 KiB a connection is more than most need
 
 bool begins_msgpack_map(char first) {
   auto byte = static_cast<unsigned char>(first);
@@ -20,14 +17,6 @@ bool is_blank(std::string_view line) {
 
 }  // namespace
 
-// msgpack-c's incremental parser and the count of bytes it holds of an unfinished frame, which bounds it.
-struct Framer::Unpacker {
-  explicit Unpacker(DecodeLimits limits, size_t max_frame)
-      : parser(nullptr, nullptr, kUnpackerStart, unpack_limit(limits, max_frame)) {}
-  msgpack::unpacker parser;
-  size_t held = 0;
-};
-
 Framer::Framer(size_t max_frame, DecodeLimits limits, std::optional<Encoding> encoding)
     : max_frame_(max_frame), limits_(limits), encoding_(encoding) {}
 
@@ -36,18 +25,11 @@ Framer::~Framer() = default;
 void Framer::feed(std::string_view bytes) {
   if (broken_ || bytes.empty()) return;
   if (!encoding_) encoding_ = begins_msgpack_map(bytes.front()) ? Encoding::kMsgpack : Encoding::kJson;
-  if (*encoding_ == Encoding::kJson) {
+  if (begin_ > 0) {
     buffer_.erase(0, begin_);
-    scanned_ -= begin_;
     begin_ = 0;
-    buffer_.append(bytes);
-    return;
   }
-  if (!unpacker_) unpacker_ = std::make_unique<Unpacker>(limits_, max_frame_);
-  unpacker_->parser.reserve_buffer(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), unpacker_->parser.buffer());
-  unpacker_->parser.buffer_consumed(bytes.size());
-  unpacker_->held += bytes.size();
+  buffer_.append(bytes);
 }
 
 std::optional<Result<Json>> Framer::next() {
@@ -56,63 +38,122 @@ std::optional<Result<Json>> Framer::next() {
 }
 
 bool Framer::in_frame() const {
-  if (broken_) return false;
-  return begin_ < buffer_.size() || (unpacker_ && unpacker_->held > 0);
+  return !broken_ && (begin_ < buffer_.size() || line_.skipping);
 }
 
-tl::unexpected<Failure> Framer::too_large() {
+Result<Json> Framer::break_off(ErrorCode code, std::string message) {
   broken_ = true;
   buffer_ = std::string();
-  begin_ = scanned_ = 0;
-  unpacker_.reset();
-  return fail(ErrorCode::kFrameTooLarge,
-              "the message is longer than " + std::to_string(max_frame_) + " bytes");
+  begin_ = 0;
+  scanner_.reset();
+  return fail(code, std::move(message));
+}
+
+// An idle connection holds no memory.
+void Framer::release_if_empty() {
+  if (begin_ < buffer_.size()) return;
+  buffer_ = std::string();
+  begin_ = 0;
+}
+
+// Goes on to the end of the line, but stops where it is nested too deeply: nothing that follows could mend
+// that.
+bool Framer::find_newline() {
+  std::string_view text = unread();
+  for (; line_.scanned < text.size(); ++line_.scanned) {
+    char c = text[line_.scanned];
+    if (c == '\n') return true;
+    if (line_.skipping) continue;
+    if (line_.in_string) {
+      if (!line_.escaped && c == '"') line_.in_string = false;
+      line_.escaped = !line_.escaped && c == '\\';
+    } else if (c == '"') {
+      line_.in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++line_.depth > limits_.depth) return false;
+    } else if ((c == ']' || c == '}') && line_.depth > 0) {
+      --line_.depth;
+    }
+  }
+  return false;
+}
+
+Result<Json> Framer::too_deep_line() {
+  line_.skipping = true;
+  line_.depth = 0;
+  return fail(ErrorCode::kTooDeep,
+              "the message is nested deeper than " + std::to_string(limits_.depth) + " levels");
+}
+
+Result<Json> Framer::take_line(size_t end) {
+  std::string_view line = unread().substr(0, end);
+  begin_ += end + 1;
+  line_ = {};
+  last_frame_size_ = line.size();
+  return decode_json(line, limits_);
 }
 
 std::optional<Result<Json>> Framer::next_json() {
   while (true) {
-    size_t newline = buffer_.find('\n', scanned_);
-    if (newline == std::string::npos) {
-      scanned_ = buffer_.size();
-      if (buffer_.size() - begin_ > max_frame_) return Result<Json>(too_large());
-      if (begin_ == buffer_.size()) {
-        buffer_ = std::string();  // gives the memory back: an idle connection holds none
-        begin_ = scanned_ = 0;
+    bool complete = find_newline();
+    if (line_.skipping) {
+      begin_ += line_.scanned + (complete ? 1 : 0);
+      line_.scanned = 0;
+      if (!complete) {
+        release_if_empty();
+        return std::nullopt;
       }
+      line_ = {};
+      continue;
+    }
+    if (line_.depth > limits_.depth) return too_deep_line();
+    if (line_.scanned > max_frame_) {
+      return break_off(ErrorCode::kFrameTooLarge,
+                       "the message is longer than " + std::to_string(max_frame_) + " bytes");
+    }
+    if (!complete) {
+      release_if_empty();
       return std::nullopt;
     }
-    std::string_view line(buffer_.data() + begin_, newline - begin_);
-    begin_ = scanned_ = newline + 1;
-    if (line.size() > max_frame_) return Result<Json>(too_large());
-    if (is_blank(line)) continue;
-    last_frame_size_ = line.size();
-    return decode_json(line, limits_);
+    if (!is_blank(unread().substr(0, line_.scanned))) return take_line(line_.scanned);
+    begin_ += line_.scanned + 1;
+    line_ = {};
   }
 }
 
 std::optional<Result<Json>> Framer::next_msgpack() {
-  if (!unpacker_) return std::nullopt;
-  try {
-    msgpack::object_handle handle;
-    if (unpacker_->parser.next(handle)) {
-      size_t left = unpacker_->parser.nonparsed_size();
-      last_frame_size_ = unpacker_->held - left;
-      unpacker_->held = left;
-      if (last_frame_size_ > max_frame_) return Result<Json>(too_large());
-      Result<Json> document = to_document(handle.get(), limits_.elements);
-      if (!document && document.error().code == ErrorCode::kParseError) broken_ = true;
-      if (left == 0) unpacker_.reset();
-      return document;
-    }
-    if (unpacker_->held > max_frame_) return Result<Json>(too_large());
-    if (unpacker_->held == 0) unpacker_.reset();
+  if (begin_ == buffer_.size()) {
+    release_if_empty();
     return std::nullopt;
-  } catch (const std::exception& error) {
-    Failure failure = unpack_failure(error);
-    broken_ = true;
-    unpacker_.reset();
-    return Result<Json>(fail(std::move(failure)));
   }
+  if (!scanner_) scanner_ = std::make_unique<MsgpackScanner>(limits_, max_frame_);
+  MsgpackScanner::Progress progress = scanner_->scan(unread());
+  bool too_long = scanner_->end() > max_frame_ ||
+                  (progress == MsgpackScanner::Progress::kNeedMore && unread().size() > max_frame_);
+  if (too_long) progress = MsgpackScanner::Progress::kTooLarge;
+  switch (progress) {
+    case MsgpackScanner::Progress::kNeedMore:
+      return std::nullopt;
+    case MsgpackScanner::Progress::kTooDeep:
+      return break_off(ErrorCode::kTooDeep,
+                       "the message is nested deeper than " + std::to_string(limits_.depth) + " levels");
+    case MsgpackScanner::Progress::kTooLarge:
+      return break_off(ErrorCode::kFrameTooLarge, "the message has more than " + std::to_string(max_frame_) +
+                                                      " bytes or " + std::to_string(limits_.elements) +
+                                                      " elements");
+    case MsgpackScanner::Progress::kMalformed:
+      return break_off(ErrorCode::kParseError, "not msgpack, or of a type that is not used here");
+    case MsgpackScanner::Progress::kComplete:
+      break;
+  }
+  last_frame_size_ = scanner_->end();
+  Result<Json> document = decode_msgpack(unread().substr(0, last_frame_size_), limits_);
+  begin_ += last_frame_size_;
+  scanner_.reset();
+  if (!document && document.error().code == ErrorCode::kParseError) {
+    return break_off(ErrorCode::kParseError, std::move(document.error().message));
+  }
+  return document;
 }
 
 }  // namespace bgtask::wire

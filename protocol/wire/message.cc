@@ -1,10 +1,21 @@
 #include "protocol/wire/message.h"
 
+#include <optional>
+
 namespace bgtask::wire {
 namespace {
 
 tl::unexpected<Failure> not_a_request(const char* why) {
   return fail(ErrorCode::kInvalidRequest, std::string("not a JSON-RPC 2.0 request: ") + why);
+}
+
+constexpr int kServerError = -32000;
+
+std::optional<ErrorCode> standard_code(const Json& number) {
+  for (ErrorCode code : {ErrorCode::kParseError, ErrorCode::kInvalidRequest, ErrorCode::kUnknownMethod}) {
+    if (number == rpc_number(code)) return code;
+  }
+  return std::nullopt;
 }
 
 bool is_id(const Json& id) {
@@ -51,10 +62,12 @@ Json make_reply(const Json& id, Json result) {
 
 Json make_error(const Json& id, const Failure& failure) {
   Json data = failure.data.is_object() ? failure.data : Json::object();
-  data["error"] = std::string(word(failure.code));
+  int number = rpc_number(failure.code);
+  // The standard codes say it all; the words are for the one code that stands for everything else.
+  if (number == kServerError) data["error"] = std::string(word(failure.code));
   if (failure.os_error != 0) data["os_error"] = failure.os_error;
-  Json error{{"code", rpc_number(failure.code)}, {"message", failure.message}};
-  error["data"] = std::move(data);
+  Json error{{"code", number}, {"message", failure.message}};
+  if (!data.empty()) error["data"] = std::move(data);
   Json reply{{"jsonrpc", "2.0"}, {"id", id}};
   reply["error"] = std::move(error);
   return reply;
@@ -66,25 +79,30 @@ Json make_event(Json params) {
   return event;
 }
 
+namespace {
+
+Failure failure_of(const Json& error) {
+  Failure failure;
+  if (error.contains("message") && error["message"].is_string())
+    failure.message = error["message"].get<std::string>();
+  if (error.contains("code")) failure.code = standard_code(error["code"]).value_or(ErrorCode::kBadArgument);
+  if (!error.contains("data") || !error["data"].is_object()) return failure;
+  failure.data = error["data"];
+  Json name = failure.data.value("error", Json(nullptr));
+  if (name.is_string()) failure.code = error_code(name.get<std::string>()).value_or(ErrorCode::kBadArgument);
+  Json number = failure.data.value("os_error", Json(nullptr));
+  if (number.is_number_integer()) failure.os_error = number.get<int>();
+  return failure;
+}
+
+}  // namespace
+
 Result<Json> parse_reply(Json document) {
   if (document.is_object()) {
     auto result = document.find("result");
     if (result != document.end()) return std::move(*result);
     auto error = document.find("error");
-    if (error != document.end() && error->is_object()) {
-      Failure failure;
-      failure.message = error->value("message", Json("")).is_string() ? error->value("message", "") : "";
-      auto data = error->find("data");
-      if (data != error->end() && data->is_object()) failure.data = *data;
-      if (failure.data.is_object()) {
-        Json name = failure.data.value("error", Json(nullptr));
-        if (name.is_string())
-          failure.code = error_code(name.get<std::string>()).value_or(ErrorCode::kBadArgument);
-        Json number = failure.data.value("os_error", Json(nullptr));
-        if (number.is_number_integer()) failure.os_error = number.get<int>();
-      }
-      return fail(std::move(failure));
-    }
+    if (error != document.end() && error->is_object()) return fail(failure_of(*error));
   }
   return fail(ErrorCode::kInvalidRequest, "the supervisor's reply is neither a result nor an error");
 }

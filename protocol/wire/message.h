@@ -22,7 +22,7 @@ Result<Request> parse_request(Json document);
 
 Json make_request(const Json& id, std::string_view method, Json params);
 Json make_reply(const Json& id, Json result);
-/// {"code", "message", "data": {"error": WORD, "os_error": n, …}}
+/// {"code", "message", "data": {"error": WORD, "os_error": n, …}}; the standard codes have no word.
 Json make_error(const Json& id, const Failure& failure);
 Json make_event(Json params);
 

@@ -2,7 +2,7 @@
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
-#include "protocol/wire/msgpack_convert.h"
+#include "protocol/wire/msgpack_scanner.h"
 
 namespace bgtask::wire {
 namespace {
@@ -61,7 +61,7 @@ void pack(Packer& packer, const Json& value) {
   }
 }
 
-// Raised by convert() and caught in to_document().
+// Raised by convert() and caught in decode_msgpack().
 struct Refused {
   Failure failure;
 };
@@ -109,44 +109,41 @@ Json convert(const msgpack::object& object, size_t& budget) {
   }
 }
 
-}  // namespace
+Failure scan_failure(MsgpackScanner::Progress progress) {
+  switch (progress) {
+    case MsgpackScanner::Progress::kTooDeep:
+      return {ErrorCode::kTooDeep, "the message is nested too deeply", 0, nullptr};
+    case MsgpackScanner::Progress::kTooLarge:
+      return {ErrorCode::kFrameTooLarge, "the message is too large: too many elements or too many bytes", 0,
+              nullptr};
+    default:
+      return {ErrorCode::kParseError, "not one whole msgpack object", 0, nullptr};
+  }
+}
 
+// msgpack-c's own defaults accept a million levels and 2^32 elements.
 msgpack::unpack_limit unpack_limit(DecodeLimits limits, size_t max_bytes) {
   return msgpack::unpack_limit(limits.elements, limits.elements, max_bytes, max_bytes, 0, limits.depth);
 }
 
-Result<Json> to_document(const msgpack::object& object, size_t max_elements) {
-  try {
-    return convert(object, max_elements);
-  } catch (Refused& refused) {
-    return fail(std::move(refused.failure));
-  }
-}
-
-Failure unpack_failure(const std::exception& error) {
-  if (dynamic_cast<const msgpack::depth_size_overflow*>(&error) != nullptr) {
-    return {ErrorCode::kTooDeep, "the message is nested too deeply", 0, nullptr};
-  }
-  if (dynamic_cast<const msgpack::size_overflow*>(&error) != nullptr) {
-    return {ErrorCode::kFrameTooLarge, "the message is too large: too many elements or too many bytes", 0,
-            nullptr};
-  }
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
-    return {ErrorCode::kNoMemory, "no memory to decode the message", 0, nullptr};
-  }
-  return {ErrorCode::kParseError, "not msgpack", 0, nullptr};
-}
+}  // namespace
 
 Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
+  MsgpackScanner scanner(limits, bytes.size());
+  MsgpackScanner::Progress progress = scanner.scan(bytes);
+  if (progress != MsgpackScanner::Progress::kComplete) return fail(scan_failure(progress));
+  if (scanner.end() != bytes.size()) return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
   try {
-    size_t end = 0;
-    auto handle = msgpack::unpack(bytes.data(), bytes.size(), end, nullptr, nullptr,
-                                  unpack_limit(limits, bytes.size()));
-    if (end != bytes.size())
-      return fail(ErrorCode::kParseError, "not one msgpack object: bytes are left over");
-    return to_document(handle.get(), limits.elements);
-  } catch (const std::exception& error) {
-    return fail(unpack_failure(error));
+    auto handle =
+        msgpack::unpack(bytes.data(), bytes.size(), nullptr, nullptr, unpack_limit(limits, bytes.size()));
+    size_t budget = limits.elements;
+    return convert(handle.get(), budget);
+  } catch (Refused& refused) {
+    return fail(std::move(refused.failure));
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kNoMemory, "no memory to decode the message");
+  } catch (const std::exception&) {
+    return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
   }
 }
 

@@ -90,6 +90,20 @@ int emit_pattern(uint64_t size, int fd) {
   return 0;
 }
 
+/// Says goodbye on TERM. The signal is waited for, so that it cannot come too early.
+int say_goodbye() {
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  sigprocmask(SIG_BLOCK, &term, nullptr);
+  alarm(kLifetimeSeconds);
+  write_all(1, "ready\n");
+  int signal = 0;
+  sigwait(&term, &signal);
+  write_all(1, "goodbye\n");
+  return 0;
+}
+
 /// Leaves a grandchild behind that holds stdout until something is written to the FIFO.
 int leave_holder(const std::string& fifo, int code) {
   if (fork() == 0) {
@@ -268,6 +282,7 @@ int run(const std::string& mode, const Args& args) {
   if (mode == "pattern") return emit_pattern(std::stoull(arg(0)), args.size() > 1 ? std::stoi(arg(1)) : 1);
   if (mode == "hold") return leave_holder(arg(0), std::stoi(arg(1)));
   if (mode == "family") return make_family(arg(0));
+  if (mode == "goodbye") return say_goodbye();
   if (mode == "stubborn") announce_and_sleep("leader", true);
   if (mode == "report") return report();
   if (mode == "messages") return send_messages(args);

@@ -74,11 +74,13 @@ TEST_F(DeleteTest, OfDescendantsWhoseParentHasLeft) {
 }
 
 TEST_F(DeleteTest, OfAPausedTaskContinuesItSoThatTermIsSeen) {
-  Task task = shell("trap 'echo goodbye; exit 0' TERM; echo ready; sleep 1000 & wait");
+  Task task = awkward({"goodbye"});
   ASSERT_TRUE(wait_limit(task, "stdout", 6));
   task.pause();
   ASSERT_TRUE(eventually([&] { return task.info(true)["status"]["paused"] == true; }));
   const RemoveReceipt receipt = task.remove({.grace = Seconds(30), .collect = true});
+  EXPECT_EQ(receipt.signalled, 1u);
+  EXPECT_EQ(receipt.exited, 1u);
   EXPECT_EQ(receipt.killed, 0u);
   std::string output;
   for (const OutputChunk& chunk : receipt.output)

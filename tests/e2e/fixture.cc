@@ -4,13 +4,13 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include "protocol/io/pidfd.h"
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "protocol/io/pidfd.h"
 
 #include <algorithm>
 #include <cerrno>

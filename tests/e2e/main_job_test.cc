@@ -58,7 +58,7 @@ TEST_F(MainJobTest, ByCommandsEachAProcessOfItsOwn) {
   ASSERT_EQ(out, id + "\n");
 
   // …found by others, by what it is,
-  EXPECT_EQ(step({"ls", "-l", "name=worker", "-o", "name"}), id + "\n");
+  EXPECT_EQ(step({"ls", "-l", "name=worker", "-q"}), id + "\n");
   ASSERT_TRUE(eventually([&] {
     const Json found = Json::parse(bgtask({"ls", "-l", "stage=waiting", "-o", "json"}).out);
     return found.size() == 1 && found[0]["pid"] == pid;
@@ -76,7 +76,7 @@ TEST_F(MainJobTest, ByCommandsEachAProcessOfItsOwn) {
   }));
 
   // fed, while it is stopped and cannot see it,
-  step({"send", id, "first\nsecond\n"});
+  step({"send", id, "first\nsecond"});
   EXPECT_EQ(step({"read", id}), "");
 
   // resumed,
@@ -91,12 +91,12 @@ TEST_F(MainJobTest, ByCommandsEachAProcessOfItsOwn) {
   // killed,
   step({"kill", "-s", "TERM", id});
   EXPECT_EQ(bgtask({"wait", id}).status, 128 + 15);
-  EXPECT_EQ(step({"ls", "--state", "exited", "-o", "name"}), id + "\n");
+  EXPECT_EQ(step({"ls", "--state", "exited", "-q"}), id + "\n");
 
   // restarted,
   step({"restart", id});
   ASSERT_TRUE(output_reaches(pid, "started as run 2\n"));
-  step({"send", id, "third\n"});
+  step({"send", id, "third"});
   ASSERT_TRUE(output_reaches(pid, "item 1: third\n"));
 
   // ended by the end of its input, its output read after its end,
@@ -115,7 +115,7 @@ TEST_F(MainJobTest, ByCommandsEachAProcessOfItsOwn) {
 
   // and deleted.
   step({"delete", id});
-  EXPECT_EQ(step({"ls", "-o", "name"}), "");
+  EXPECT_EQ(step({"ls", "-q"}), "");
   EXPECT_EQ(names_in(pool().path()), std::vector<std::string>());
   EXPECT_TRUE(gone(pid));
 }

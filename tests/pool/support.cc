@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -98,6 +99,7 @@ std::string in_child(const std::function<std::string()>& body) {
   // High, so that a body that closes low descriptors leaves it alone.
   io::UniqueFd writer(::fcntl(fds[1], F_DUPFD_CLOEXEC, 900));
   ::close(fds[1]);
+  std::fflush(nullptr);  // or the child may write it once more
   pid_t child = ::fork();
   if (child == 0) tell_and_exit(writer.get(), body);
   writer.reset();
