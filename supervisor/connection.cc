@@ -133,7 +133,7 @@ bool Connection::write_out() {
     sent_ += static_cast<size_t>(n);
     deadline_kind_ = Deadline::kNone;  // a client that reads, however slowly, is waited for
   }
-  out_ = std::string();
+  std::string().swap(out_);
   sent_ = 0;
   return !closed();
 }

@@ -307,7 +307,7 @@ void OutputStreams::sweep() {
   sources_.remove_if([](const Source& source) { return source.finished; });
   if (std::none_of(sources_.begin(), sources_.end(),
                    [](const Source& s) { return s.stream == StreamId::kData; })) {
-    message_ = {};
+    std::vector<std::byte>().swap(message_);
   }
 }
 

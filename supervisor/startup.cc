@@ -90,18 +90,20 @@ int serve(io::Loop& loop, Task& task, io::UniqueFd listening, Startup& startup) 
       signals ? supervisor.start(std::move(listening), std::move(*signals), std::move(startup.leader))
               : Status(fail(std::move(signals).error()));
   if (!started) {
-    task.tree().signal_all(SIGKILL);
-    static_cast<void>(task.files().remove());
+    if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
+      task.tree().signal_all(SIGKILL);
+      static_cast<void>(task.files().remove());
+    }
     startup.report(fail(std::move(started).error()));
     return 1;
   }
+  // Keeps no file system busy; the child has its own directory.
+  if (::chdir("/") != 0) task.files().log("cannot change to /");
   Json info = task.info(0);
   startup.report(Json{{"pid", task.id()}, {"child_pid", info["child_pid"]}});
   startup.report = nullptr;
-  startup.encoded_spec = {};
+  std::string().swap(startup.encoded_spec);  // an assignment would keep the memory
   startup.spec = {};
-  // Keeps no file system busy; the child has its own directory.
-  if (::chdir("/") != 0) task.files().log("cannot change to /");
   ::malloc_trim(0);  // what starting took is given back: idle supervisors are many
   loop.run();
   return 0;

@@ -62,7 +62,7 @@ void StdinQueue::flush() {
     begin_ += static_cast<size_t>(n);
   }
   poll_.stop();
-  queue_ = std::string();
+  std::string().swap(queue_);
   begin_ = 0;
   if (closing_) shut();
 }
@@ -70,7 +70,7 @@ void StdinQueue::flush() {
 void StdinQueue::shut() {
   poll_.stop();
   pipe_.reset();
-  queue_ = std::string();
+  std::string().swap(queue_);
   begin_ = 0;
   closing_ = false;
 }

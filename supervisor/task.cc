@@ -120,7 +120,7 @@ void Task::use(std::unique_ptr<Rings> rings) {
 
 Status Task::start() {
   if (Status started = run(spec_); !started) return started;
-  spec_.env = {};  // neither is needed again: a restart reads the launch file
+  std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
   spec_.meta = nullptr;
   publish();
   return {};
@@ -156,7 +156,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
-  spec_.env = {};
+  std::vector<std::string>().swap(spec_.env);
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
   auto child = find_published_child(published);
   life_ = Lifecycle::resumed(published, child ? std::optional<pid_t>(child->pid) : std::nullopt);

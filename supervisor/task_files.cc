@@ -29,6 +29,7 @@ constexpr off_t kMaxLog = 256 << 10;
 // Beyond PID_MAX_LIMIT (include/linux/threads.h: 4 * 1024 * 1024): an id that can never be a pid.
 constexpr int kFirstAsideId = 4 * 1024 * 1024 + 1;
 constexpr int kAsideTries = 10'000;
+constexpr int kLockTries = 20;
 
 std::string random_name(const char* prefix) {
   unsigned char bytes[16] = {};
@@ -53,8 +54,17 @@ bool belongs_to_us(int fd) {
   return ::fstat(fd, &st) == 0 && st.st_uid == ::geteuid();
 }
 
+// Whoever looks whether a task is alive holds a shared lock for a moment; a supervisor holds its lock for
+// good.
 bool try_lock(int fd) {
-  return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  constexpr timespec kPause{0, 5'000'000};
+  for (int attempt = 0; attempt < kLockTries; ++attempt) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) return false;
+    ::nanosleep(&kPause, nullptr);
+  }
+  errno = EWOULDBLOCK;
+  return false;
 }
 
 Status remove_entries(int directory) {

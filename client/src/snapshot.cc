@@ -29,6 +29,7 @@ Result<Json> published(const TaskDirectory& task) {
     return document;
   }
   if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
+  restore_command(*document);
   return document;
 }
 
@@ -48,6 +49,21 @@ Status add_positions(const TaskDirectory& task, Json& document) {
     }
   }
   return {};
+}
+
+/// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
+void restore_bytes(Json& value) {
+  if (!value.is_object()) return;
+  if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
+}
+
+void restore_command(Json& document) {
+  const auto command = document.find("command");
+  if (command != document.end() && command->is_array()) {
+    for (Json& argument : *command)
+      restore_bytes(argument);
+  }
+  if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
 }
 
 void mark_lost(Json& document) {

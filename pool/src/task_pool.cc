@@ -19,7 +19,11 @@ Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOption
               const wire::LaunchSpec& spec) {
   LaunchSettings settings{pool->fd.get(), options.supervisor_command, options.supervisor_env};
   pid_t id = value_or_throw(launch(spec, settings));
-  return TaskAccess::make(pool, value_or_throw(open_task(*pool, id)));
+  Result<TaskDirectory> directory = open_task(*pool, id);
+  // It started, which is what was asked for; that it is deleted already is for the caller's next call to
+  // find.
+  if (!directory && directory.error().code == ErrorCode::kNotFound) return Task(id, pool->path);
+  return TaskAccess::make(pool, value_or_throw(std::move(directory)));
 }
 
 }  // namespace

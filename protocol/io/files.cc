@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace bgtask::io {
 namespace {
 
+constexpr size_t kFirstReadStep = 4096;
 constexpr size_t kReadStep = 64 * 1024;
 
 std::string quoted(const char* name) {
@@ -19,8 +21,10 @@ Result<std::string> read_all(int fd, size_t max_size) {
   std::string content;
   while (content.size() <= max_size) {
     size_t size = content.size();
-    content.resize(size + kReadStep);
-    ssize_t n = ::read(fd, content.data() + size, kReadStep);
+    // Most files are small, and memory once touched is hard to give back.
+    size_t step = std::clamp(size, kFirstReadStep, kReadStep);
+    content.resize(size + step);
+    ssize_t n = ::read(fd, content.data() + size, step);
     int error = errno;
     content.resize(size + (n > 0 ? static_cast<size_t>(n) : 0));
     if (n == 0) return content;

@@ -43,7 +43,7 @@ bool Framer::in_frame() const {
 
 Result<Json> Framer::break_off(ErrorCode code, std::string message) {
   broken_ = true;
-  buffer_ = std::string();
+  std::string().swap(buffer_);
   begin_ = 0;
   scanner_.reset();
   return fail(code, std::move(message));
@@ -52,7 +52,7 @@ Result<Json> Framer::break_off(ErrorCode code, std::string message) {
 // An idle connection holds no memory.
 void Framer::release_if_empty() {
   if (begin_ < buffer_.size()) return;
-  buffer_ = std::string();
+  std::string().swap(buffer_);
   begin_ = 0;
 }
 

@@ -516,7 +516,8 @@ void E2eTest::end_tasks() {
       send_signal(pid, SIGKILL);
     return own_processes().empty();
   });
-  pool_->gc();
+  // A process on its way out has no environment any more and is not gone yet: gc may have to be asked again.
+  eventually([this] { return pool_->gc().empty() && names_in(pool_->path()).empty(); }, Milliseconds(5'000));
 }
 
 void E2eTest::TearDown() {

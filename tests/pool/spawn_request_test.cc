@@ -118,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
                            o.meta = {{"a", std::string(wire::kMaxMeta, 'x')}};
                          }},
                     Case{"meta", [](SpawnOptions& o) { o.meta = nested(31); }},
-                    Case{"meta", [](SpawnOptions& o) { o.meta = nested(5000); }},
+                    Case{"meta", [](SpawnOptions& o) { o.meta = nested(500); }},
                     Case{"buffer", [](SpawnOptions& o) { o.buffer = 0; }},
                     Case{"buffer", [](SpawnOptions& o) { o.buffer = static_cast<std::uint64_t>(-1); }},
                     Case{"retain_output", [](SpawnOptions& o) { o.retain_output = kMaxRing + 1; }},

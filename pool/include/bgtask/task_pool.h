@@ -73,7 +73,7 @@ struct SpawnOptions {
   // The command.
   std::vector<std::string> exec = {};  ///< program and arguments, passed on byte for byte; a name without '/'
                                        ///< is looked for in the child's PATH
-  std::string cmd = {};  ///< or a text for `/bin/sh -c`
+  std::string cmd = {};                ///< or a text for `/bin/sh -c`
 
   // Its surroundings.
   std::map<std::string, std::string> env = {};  ///< added to the caller's environment
