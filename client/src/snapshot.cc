@@ -19,6 +19,21 @@ namespace {
 
 constexpr size_t kMaxProcFile = 64 * 1024;
 
+/// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
+void restore_bytes(Json& value) {
+  if (!value.is_object()) return;
+  if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
+}
+
+void restore_command(Json& document) {
+  const auto command = document.find("command");
+  if (command != document.end() && command->is_array()) {
+    for (Json& argument : *command)
+      restore_bytes(argument);
+  }
+  if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
+}
+
 Result<Json> published(const TaskDirectory& task) {
   const std::string what = "the status of task " + std::to_string(task.id);
   Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
@@ -49,21 +64,6 @@ Status add_positions(const TaskDirectory& task, Json& document) {
     }
   }
   return {};
-}
-
-/// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
-void restore_bytes(Json& value) {
-  if (!value.is_object()) return;
-  if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
-}
-
-void restore_command(Json& document) {
-  const auto command = document.find("command");
-  if (command != document.end() && command->is_array()) {
-    for (Json& argument : *command)
-      restore_bytes(argument);
-  }
-  if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
 }
 
 void mark_lost(Json& document) {
