@@ -107,13 +107,23 @@ std::optional<PublishedChild> find_published_child(const Json& published) {
   }
 }
 
-AdoptedStreams recover_streams(pid_t child, const std::vector<pid_t>& members, const Json& published) {
-  std::vector<pid_t> holders = {child};
+bool same_boot(const Json& published) {
+  auto supervision = published.find("supervision");
+  return supervision != published.end() && supervision->is_object() &&
+         supervision->value("boot_id", Json(nullptr)) == boot_id();
+}
+
+AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,
+                               const Json& published) {
+  std::vector<pid_t> holders;
+  if (child) holders.push_back(*child);
   holders.insert(holders.end(), members.begin(), members.end());
   AdoptedStreams streams;
   streams.stdout_pipe = find_pipe(holders, STDOUT_FILENO, published_inode(published, "stdout"));
   streams.stderr_pipe = find_pipe(holders, STDERR_FILENO, published_inode(published, "stderr"));
-  streams.data_socket = peek_out_data_socket(child);
+  for (pid_t holder : holders) {
+    if (!streams.data_socket) streams.data_socket = peek_out_data_socket(holder);
+  }
   return streams;
 }
 

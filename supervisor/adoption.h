@@ -28,7 +28,11 @@ struct AdoptedStreams {
 };
 /// Opens the read ends again through whichever process of the task still holds the other ends. A stream that
 /// nobody holds any more is left empty.
-AdoptedStreams recover_streams(pid_t child, const std::vector<pid_t>& members, const Json& published);
+AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,
+                               const Json& published);
+
+/// Whether the machine has not been started again since: pids and inodes of pipes mean what they meant.
+bool same_boot(const Json& published);
 
 struct ExitStatus {
   enum class Kind {

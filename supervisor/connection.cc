@@ -71,8 +71,11 @@ void Connection::process_frames() {
 }
 
 void Connection::take_frame(Json document, size_t frame_size) {
-  deadline_kind_ = Deadline::kNone;  // the next frame has its own ten seconds
+  forget_deadline();  // the next frame has its own ten seconds
+  bool scalar = !document.is_object() && !document.is_array();
   auto request = wire::parse_request(std::move(document));
+  // In a stream of msgpack objects something else means that the two sides have lost each other.
+  if (!request && scalar && framer_.encoding() == wire::Encoding::kMsgpack) return refuse(request.error());
   if (!request) return send(wire::make_error(nullptr, request.error()));
   if (frame_size > wire::kMaxRequest && request->method != "write") {
     return refuse({ErrorCode::kFrameTooLarge,
@@ -131,7 +134,7 @@ bool Connection::write_out() {
       return false;
     }
     sent_ += static_cast<size_t>(n);
-    deadline_kind_ = Deadline::kNone;  // a client that reads, however slowly, is waited for
+    forget_deadline();  // a client that reads, however slowly, is waited for
   }
   std::string().swap(out_);
   sent_ = 0;
@@ -154,6 +157,11 @@ void Connection::update_interest() {
   }
   if (pending() > 0) events |= UV_WRITABLE;
   poll_.set_events(events);
+}
+
+void Connection::forget_deadline() {
+  deadline_kind_ = Deadline::kNone;
+  deadline_.stop();
 }
 
 void Connection::update_deadline() {

@@ -74,6 +74,7 @@ class Connection {
   void after_sending();
   void update_interest();
   void update_deadline();
+  void forget_deadline();
   void close();
   size_t pending() const { return out_.size() - sent_; }
 

@@ -26,6 +26,7 @@ void Deletion::request(Connection& connection, wire::Request request) {
 }
 
 void Deletion::begin_unasked() {
+  unasked_ = true;
   if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(kDefaultGrace * 1000));
 }
 
@@ -46,7 +47,10 @@ void Deletion::tick(uint64_t milliseconds) {
 void Deletion::progress() {
   if (phase_ != Phase::kTerminating && phase_ != Phase::kKilling) return;
   std::vector<pid_t> members = task_.tree().members();
-  if (members.empty() && task_.exited()) return stopped();
+  // A process whose parent died while we looked may have come to us behind our back: only two empty looks are
+  // believed.
+  if (members.empty()) members = task_.tree().members();
+  if (members.empty() && task_.child_gone()) return stopped();
   uint64_t now = uv_now(loop_.get());
   if (phase_ == Phase::kTerminating) {
     if (now < deadline_) return tick(std::min(kTickMs, deadline_ - now));
@@ -66,16 +70,20 @@ void Deletion::kill_round() {
 void Deletion::stopped() {
   timer_.stop();
   task_.output().drain();
+  task_.settle_end(true);
   phase_ = Phase::kCollecting;
   collect_cursor_ = 0;
   collect();
 }
 
 void Deletion::collect() {
-  while (collector_ != nullptr) {
-    if (!collector_->idle()) return;  // goes on when the connection is writable
-    if (!send_page(*collector_)) break;
-  }
+  if (collecting_) return;  // sending a page may bring us here again
+  collecting_ = true;
+  bool more = true;
+  while (more && collector_ != nullptr && collector_->idle())
+    more = send_page(*collector_);
+  collecting_ = false;
+  if (more && collector_ != nullptr) return;  // goes on when the connection is writable
   if (phase_ == Phase::kCollecting) remove();
 }
 
@@ -101,13 +109,13 @@ bool Deletion::send_page(Connection& connection) {
   }
   batch.chunks = std::move(unconsumed);
   batch.lost[0] = batch.lost[1] = batch.lost[2] = 0;  // what was consumed or dropped before was counted then
-  // A stream that was blocked by its full ring may have more in its pipe.
-  output.drain();
   if (!batch.chunks.empty()) {
     Json event = output_page(batch);
     event["event"] = "output";
     connection.send(wire::make_event(std::move(event)));
   }
+  // A stream that was blocked by its full ring may have more in its pipe.
+  output.drain();
   return !at_end || output.reader().end() > collect_cursor_;
 }
 
@@ -124,6 +132,7 @@ void Deletion::remove() {
 void Deletion::give_up(std::vector<pid_t> survivors) {
   timer_.stop();
   phase_ = Phase::kNone;
+  unasked_ = false;
   Json data = receipt();
   data["survivors"] = survivors;
   task_.files().log("delete: processes survived KILL: " + data["survivors"].dump());
@@ -160,6 +169,7 @@ void Deletion::forget(Connection& connection) {
   if (collector_ != &connection) return;
   collector_ = nullptr;
   // Whoever was to have the output is gone: the task stays, ended, with what was not handed over yet.
+  if (phase_ == Phase::kCollecting && unasked_) return remove();
   if (phase_ == Phase::kCollecting) {
     phase_ = Phase::kNone;
     answer(fail(ErrorCode::kBusy, "the client that collected the output went away; the task is not deleted"));

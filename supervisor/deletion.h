@@ -55,6 +55,8 @@ class Deletion {
   Phase phase_ = Phase::kNone;
   std::list<Asker> askers_;
   Connection* collector_ = nullptr;
+  bool collecting_ = false;
+  bool unasked_ = false;  // somebody who cannot be answered wants the task gone
   uint64_t collect_cursor_ = 0;
   std::set<pid_t> signalled_;
   std::set<pid_t> killed_;

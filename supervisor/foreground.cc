@@ -134,6 +134,14 @@ int status_for(const Failure& failure) {
   return failure.os_error == ENOENT ? kNotFound : kNotExecutable;
 }
 
+// Started without them, descriptors of ours would take their numbers, and messages be written into those.
+void occupy_standard_descriptors() {
+  int fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO)
+    fd = ::open("/dev/null", O_RDWR);
+  if (fd > STDERR_FILENO) ::close(fd);
+}
+
 int complain(const Failure& failure) {
   std::fprintf(stderr, "bgtask-supervisor: %s\n", failure.message.c_str());
   return status_for(failure);
@@ -142,6 +150,7 @@ int complain(const Failure& failure) {
 }  // namespace
 
 int run_foreground(int argc, char** argv) {
+  occupy_standard_descriptors();
   Options options;
   if (int status = parse(argc, argv, options); status >= 0) return status;
   if (Status completed = complete(options); !completed) return complain(completed.error());

@@ -1,5 +1,6 @@
 #include "supervisor/guard.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,37 +13,45 @@
 namespace bgtask::supervisor {
 namespace {
 
+constexpr int kPauseMs = 20;
+constexpr int kMaxRounds = 250;  // five seconds
+
 // Orphans of the supervisor come to the guard; each round kills and reaps those that have come so far.
-[[noreturn]] void sweep_and_exit(pid_t supervisor) {
-  ProcessTree tree({supervisor});
+[[noreturn]] void sweep_and_exit(pid_t supervisor, const std::string& pool_path) {
+  ProcessTree tree({supervisor}, pool_path);
+  int rounds_left = kMaxRounds;
   while (true) {
     tree.signal_all(SIGKILL);
-    if (tree.members().empty()) {
+    if (tree.members().empty() && tree.members().empty()) {
       while (::waitpid(-1, nullptr, WNOHANG) > 0) {
       }
       ::_exit(0);
     }
-    ::waitpid(-1, nullptr, 0);
+    // What is not our child does not announce its end, and what may not be killed does not end.
+    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) {
+      if (--rounds_left == 0) ::_exit(1);
+      ::poll(nullptr, 0, kPauseMs);
+    }
   }
 }
 
-[[noreturn]] void stand_guard(pid_t supervisor) {
+[[noreturn]] void stand_guard(pid_t supervisor, const std::string& pool_path) {
   ::close_range(0, ~0U, 0);
   for (int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
     ::signal(signal, SIG_IGN);
   while (true) {
     pid_t ended = ::waitpid(-1, nullptr, 0);
-    if (ended == supervisor || (ended < 0 && errno == ECHILD)) sweep_and_exit(supervisor);
+    if (ended == supervisor || (ended < 0 && errno == ECHILD)) sweep_and_exit(supervisor, pool_path);
   }
 }
 
 }  // namespace
 
-Status fork_below_guard() {
+Status fork_below_guard(const std::string& pool_path) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail_errno("cannot become a sub-reaper", errno);
   pid_t supervisor = ::fork();
   if (supervisor < 0) return fail_errno("cannot fork the supervisor", errno, ErrorCode::kProcessLimit);
-  if (supervisor > 0) stand_guard(supervisor);
+  if (supervisor > 0) stand_guard(supervisor, pool_path);
   return {};
 }
 

@@ -1,6 +1,8 @@
 // For tasks of which nothing may be left when their supervisor dies.
 #pragma once
 
+#include <string>
+
 #include "protocol/wire/result.h"
 
 namespace bgtask::supervisor {
@@ -8,6 +10,6 @@ namespace bgtask::supervisor {
 /// Forks. In the caller, which becomes the guard, it never returns: the guard is the sub-reaper above the
 /// supervisor, sleeps until that ends, then kills what is left of the task and exits. In the new process,
 /// which is to become the supervisor, it returns.
-Status fork_below_guard();
+Status fork_below_guard(const std::string& pool_path);
 
 }  // namespace bgtask::supervisor

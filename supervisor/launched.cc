@@ -63,7 +63,7 @@ int run_launched() {
   }
   const wire::LaunchSpec& spec = startup->spec;
   if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
-    if (Status forked = fork_below_guard(); !forked) {
+    if (Status forked = fork_below_guard(spec.pool_path); !forked) {
       report(fail(std::move(forked).error()));
       return 1;
     }

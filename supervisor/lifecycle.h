@@ -33,6 +33,8 @@ class Lifecycle {
   bool started(pid_t child, double now);
   bool stopped();
   bool continued();
+  /// The child is gone, its pid forgotten; `ended` follows once its output is taken in.
+  void reaped() { child_.reset(); }
   bool ended(const Outcome& outcome, double now);
 
   State state() const { return state_; }

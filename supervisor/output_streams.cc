@@ -178,6 +178,7 @@ void OutputStreams::end_if_unattached(StreamId stream) {
 }
 
 void OutputStreams::on_readable(Source& source) {
+  ++depth_;
   bool some = false;
   int turns = source.stream == StreamId::kData ? kMessagesATurn : kTakesATurn;
   for (int i = 0; i < turns; ++i) {
@@ -186,6 +187,7 @@ void OutputStreams::on_readable(Source& source) {
     if (taken != Taken::kSome) break;
   }
   if (some && listener_.output) listener_.output();
+  --depth_;
   sweep();
 }
 
@@ -206,6 +208,9 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
   ring::ByteRing::Intake intake = ring.take_in(source.fd.get(), kMaxTake);
   switch (intake.kind) {
     case Kind::kBytes:
+      source.blocked = false;
+      if (source.short_of_space) rings_->set_error(source.stream, 0);
+      source.short_of_space = false;
       rings_->index.append(source.stream, intake.offset, intake.offset, intake.length, now_ns());
       if (intake.length >= kPipeSize && !source.grown) grow_pipe(source);
       return Taken::kSome;
@@ -228,7 +233,10 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
 }
 
 bool OutputStreams::room_for_next_message(const Source& source) const {
-  ssize_t length = ::recv(source.fd.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  ssize_t length = 0;
+  do {
+    length = ::recv(source.fd.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  } while (length < 0 && (errno == EINTR || errno == ECONNRESET));  // the latter once, see take_message
   return length < 0 || rings_->data.has_room(std::min(static_cast<size_t>(length), ring::kMaxMessage));
 }
 
@@ -266,6 +274,11 @@ OutputStreams::Taken OutputStreams::take_message(Source& source) {
   uint64_t now = now_ns();
   auto appended =
       rings_->data.append(std::span<const std::byte>(message_.data(), static_cast<size_t>(n)), now);
+  if (!appended.kept) {  // overflow "block" on a full file system: the message is out of its socket and
+                         // cannot stay
+    rings_->set_error(StreamId::kData, ENOSPC);
+    return Taken::kSome;
+  }
   rings_->index.append(StreamId::kData, appended.number, appended.position, static_cast<uint64_t>(n), now);
   return Taken::kSome;
 }
@@ -278,7 +291,9 @@ void OutputStreams::grow_pipe(Source& source) {
 
 void OutputStreams::wait_for_room(Source& source, int error) {
   source.poll.set_events(0);
+  source.blocked = true;
   if (error == 0) return;
+  source.short_of_space = true;
   rings_->set_error(source.stream, error);
   retry_.start(loop_, kRetryMs, [this] {
     for (Source& waiting : sources_)
@@ -288,8 +303,15 @@ void OutputStreams::wait_for_room(Source& source, int error) {
 
 void OutputStreams::room_made(StreamId stream) {
   for (Source& source : sources_) {
-    if (source.stream == stream && !source.finished) source.poll.set_events(UV_READABLE);
+    if (source.stream != stream || source.finished) continue;
+    source.blocked = false;
+    source.poll.set_events(UV_READABLE);
   }
+}
+
+bool OutputStreams::blocked() const {
+  return std::any_of(sources_.begin(), sources_.end(),
+                     [](const Source& s) { return s.blocked && !s.finished; });
 }
 
 void OutputStreams::finish(Source& source, int error) {
@@ -304,6 +326,7 @@ void OutputStreams::finish(Source& source, int error) {
 }
 
 void OutputStreams::sweep() {
+  if (depth_ > 0) return;  // a listener brought us here again: the list is still being walked
   sources_.remove_if([](const Source& source) { return source.finished; });
   if (std::none_of(sources_.begin(), sources_.end(),
                    [](const Source& s) { return s.stream == StreamId::kData; })) {
@@ -312,9 +335,11 @@ void OutputStreams::sweep() {
 }
 
 void OutputStreams::drain() {
+  ++depth_;
   for (Source& source : sources_)
     drain(source);
   if (listener_.output) listener_.output();
+  --depth_;
   sweep();
 }
 

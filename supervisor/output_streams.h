@@ -72,6 +72,8 @@ class OutputStreams {
   const ring::RingView& view(StreamId stream) const;
   ring::OutputReader reader() const { return ring::OutputReader(index_, out_, err_, data_); }
   bool all_eof() const;
+  /// Whether something waits in a pipe for room.
+  bool blocked() const;
   /// Inode of the pipe that was attached last; 0 if none is open. An adopter finds the pipe again by it.
   uint64_t pipe_inode(StreamId stream) const;
 
@@ -82,6 +84,8 @@ class OutputStreams {
     io::Poll poll;
     bool grown = false;
     bool finished = false;
+    bool blocked = false;         // overflow "block" and no room
+    bool short_of_space = false;  // because the file system is full
   };
   enum class Taken { kSome, kNothing, kBlocked, kEnded };
 
@@ -106,6 +110,7 @@ class OutputStreams {
   std::list<Source> sources_;  // stable addresses: polls call back into them
   io::Timer retry_;            // runs only while a full file system holds a blocking stream up
   std::vector<std::byte> message_;
+  int depth_ = 0;  // of calls that walk sources_
 };
 
 }  // namespace bgtask::supervisor

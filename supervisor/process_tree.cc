@@ -29,7 +29,8 @@ std::vector<pid_t> all_processes() {
 
 }  // namespace
 
-ProcessTree::ProcessTree(std::vector<pid_t> former_ids) : adopted_(!former_ids.empty()) {
+ProcessTree::ProcessTree(std::vector<pid_t> former_ids, std::string pool_path)
+    : adopted_(!former_ids.empty()), pool_path_(std::move(pool_path)) {
   own_ids_.push_back(std::to_string(::getpid()));
   for (pid_t id : former_ids)
     own_ids_.push_back(std::to_string(id));
@@ -38,7 +39,16 @@ ProcessTree::ProcessTree(std::vector<pid_t> former_ids) : adopted_(!former_ids.e
 // Orphans of a task that was started inside ours, and whose supervisor died, come to us too.
 bool ProcessTree::is_ours(pid_t orphan) const {
   auto id = initial_environment(orphan, "BGTASK_PID");
-  return !id || std::find(own_ids_.begin(), own_ids_.end(), *id) != own_ids_.end();
+  return !id || names_us(*id);
+}
+
+// A former id is a pid, which may be another supervisor's by now: its processes are not ours.
+bool ProcessTree::names_us(const std::string& id) const {
+  if (std::find(own_ids_.begin(), own_ids_.end(), id) == own_ids_.end()) return false;
+  pid_t pid = std::atoi(id.c_str());
+  if (pid == ::getpid()) return true;
+  auto stat = process_stat(pid);
+  return !stat || stat->dead() || !is_supervisor(pid);
 }
 
 std::vector<ProcessTree::Member> ProcessTree::roots() const {
@@ -50,7 +60,7 @@ std::vector<ProcessTree::Member> ProcessTree::roots() const {
   if (!adopted_) return roots;
   for (pid_t pid : all_processes()) {
     auto id = initial_environment(pid, "BGTASK_PID");
-    bool named = id && std::find(own_ids_.begin(), own_ids_.end(), *id) != own_ids_.end();
+    bool named = id && names_us(*id) && initial_environment(pid, "BGTASK_POOL") == pool_path_;
     if (!named && pid != adopted_child_) continue;
     auto stat = process_stat(pid);
     if (pid != self && stat) roots.push_back({pid, stat->parent});

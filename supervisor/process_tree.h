@@ -15,7 +15,8 @@ namespace bgtask::supervisor {
 class ProcessTree {
  public:
   /// `former_ids`: of supervisors this one took over from.
-  explicit ProcessTree(std::vector<pid_t> former_ids = {});
+  /// `pool_path` is what their environment names, beside the id.
+  explicit ProcessTree(std::vector<pid_t> former_ids = {}, std::string pool_path = {});
 
   /// After adoption the child is not ours: it is looked for by pid, and orphans by their environment.
   void set_adopted_child(std::optional<pid_t> child) { adopted_child_ = child; }
@@ -34,9 +35,11 @@ class ProcessTree {
   std::vector<Member> find() const;
   std::vector<Member> roots() const;
   bool is_ours(pid_t orphan) const;
+  bool names_us(const std::string& id) const;
 
   std::vector<std::string> own_ids_;
   bool adopted_ = false;
+  std::string pool_path_;
   std::optional<pid_t> adopted_child_;
 };
 

@@ -26,8 +26,9 @@ Result<StdinQueue::Written> StdinQueue::write(std::string_view bytes) {
   }
   bytes = bytes.substr(0, room);
   queue_.append(bytes);
-  written_ += bytes.size();
   flush();
+  if (!pipe_) return fail(ErrorCode::kStdinClosed, "the task has closed its stdin");
+  written_ += bytes.size();
   return Written{bytes.size(), pending()};
 }
 

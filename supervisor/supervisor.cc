@@ -89,8 +89,9 @@ void Supervisor::something_happened() {
 void Supervisor::handle(Connection& connection, wire::Request request) {
   const wire::Method* method = wire::find_method(request.method);
   if (method == nullptr) {
-    return connection.reply(request, fail(ErrorCode::kUnknownMethod, "there is no method '" + request.method +
-                                                                         "'; 'methods' lists them"));
+    return connection.reply(request, fail(ErrorCode::kUnknownMethod,
+                                          "there is no method '" + wire::printable_name(request.method) +
+                                              "'; 'methods' lists them"));
   }
   if (Status valid = wire::validate(*method, request.params); !valid) {
     return connection.reply(request, fail(std::move(valid).error()));

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <set>
+#include <utility>
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -152,33 +154,46 @@ Status Task::run(const wire::LaunchSpec& full) {
 
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   former_ids_ = std::move(former_ids);
-  tree_ = ProcessTree(former_ids_);
+  tree_ = ProcessTree(former_ids_, spec_.pool_path);
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
   std::vector<std::string>().swap(spec_.env);
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
   auto child = find_published_child(published);
-  life_ = Lifecycle::resumed(published, child ? std::optional<pid_t>(child->pid) : std::nullopt);
+  bool was_running = published.at("status").value("running", false);
+  // A child that ended while nobody looked has no pid any more, but its end is still to be told.
+  std::optional<pid_t> known = was_running ? std::optional<pid_t>(child ? child->pid : 0) : std::nullopt;
+  life_ = Lifecycle::resumed(published, known);
   if (child) {
     adopted_ = true;
     tree_.set_adopted_child(child->pid);
     child_handle_ = std::move(child->handle);
     child_start_ = child->start_ticks;
-    reattach_streams(child->pid, published);
+    lock_again();
     if (Status watched = watch_child(); !watched) return watched;
-  } else if (published.at("status").value("running", false)) {
-    // It ended while nobody looked; whoever reaped it knows how.
-    life_.started(0, life_.started_at());
-    life_.ended(Outcome{{}, 0, false, "unknown"}, wall_clock());
+  } else if (was_running) {
+    life_.ended(Outcome{{}, 0, false, "unknown"}, wall_clock());  // whoever reaped it knows how
   }
+  if (same_boot(published)) reattach_streams(life_.child(), published);
   for (StreamId stream : kOutputStreams)
     output_->end_if_unattached(stream);
   publish();
   return {};
 }
 
-void Task::reattach_streams(pid_t child, const Json& published) {
+// The lock went with the supervisor; somebody else may have it by now, and the child runs all the same.
+void Task::lock_again() {
+  if (spec_.lock_file.empty()) return;
+  auto lock = acquire_lock_file(spec_.lock_file);
+  if (lock) {
+    lock_file_ = std::move(*lock);
+  } else {
+    files_.log("adopted without its lock: " + lock.error().message);
+  }
+}
+
+void Task::reattach_streams(std::optional<pid_t> child, const Json& published) {
   AdoptedStreams streams = recover_streams(child, tree_.members(), published);
   auto attach = [&](StreamId stream, io::UniqueFd fd) {
     if (!fd) return;
@@ -213,13 +228,16 @@ void Task::settle_adopted_end(int tries) {
 }
 
 Result<Json> Task::restart() {
-  if (life_.alive()) return Json{{"restarted", false}, {"child_pid", *life_.child()}};
+  if (life_.alive()) {
+    return Json{{"restarted", false}, {"child_pid", life_.child() ? Json(*life_.child()) : Json(nullptr)}};
+  }
   auto encoded = files_.read_launch();
   if (!encoded) return fail(std::move(encoded).error());
   auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
   if (!document) return fail(std::move(document).error());
   auto full = wire::launch_spec(*document);
   if (!full) return fail(std::move(full).error());
+  full->pool_path = spec_.pool_path;  // of today, should the task have been adopted in a pool that was moved
   if (Status started = run(*full); !started) return fail(std::move(started).error());
   usage_.reset();
   publish();
@@ -259,10 +277,13 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
 }
 
 Result<uint64_t> Task::pause(bool pause) {
-  uint64_t count = tree_.signal_all(pause ? SIGSTOP : SIGCONT).size();
+  std::set<pid_t> signalled = tree_.signal_all(pause ? SIGSTOP : SIGCONT);
+  uint64_t count = signalled.size();
   if (count == 0 && !life_.alive())
     return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
-  if (pause ? life_.stopped() : life_.continued()) publish();
+  if (count == 0) return fail(ErrorCode::kDenied, "none of the task's processes could be signalled");
+  bool child_too = life_.child() && signalled.contains(*life_.child());
+  if (child_too && (pause ? life_.stopped() : life_.continued())) publish();
   return count;
 }
 
@@ -309,18 +330,34 @@ void Task::child_changed(const siginfo_t& change) {
   Outcome outcome = outcome_of(change);
   wait_child(P_PID, change.si_pid, taken, options, &usage);
   usage_ = usage;
-  child_ended(outcome);  // forgets the pid, which from here on may be somebody else's
+  child_ended(outcome);
 }
 
+// From here on the pid may be somebody else's. The end itself is told once the output is in.
 void Task::child_ended(const Outcome& outcome) {
-  life_.ended(outcome, wall_clock());
+  life_.reaped();
   adopted_ = false;
   tree_.set_adopted_child(std::nullopt);
   child_handle_.reset();
   stdin_.abandon();
   lock_file_.reset();
+  pending_end_ = outcome;
+  settle_end(false);
+}
+
+void Task::settle_end(bool whatever_is_left) {
+  if (!pending_end_) return;
+  output_->drain();
+  // With overflow "block" the last output may have to wait for a reader, and the end waits with it.
+  if (!pending_end_ || (output_->blocked() && !whatever_is_left)) return;
+  life_.ended(*std::exchange(pending_end_, std::nullopt), wall_clock());
   publish();
   if (listener_.exit) listener_.exit();
+}
+
+void Task::room_made(StreamId stream) {
+  output_->room_made(stream);
+  settle_end(false);
 }
 
 void Task::refresh_adopted_state() {

@@ -61,6 +61,12 @@ class Task {
   Json status() const { return life_.status(); }
   const Json& meta() const { return meta_; }
   bool exited() const { return life_.state() == State::kExited; }
+  /// The command has ended; that is told (exited()) once its last output is in.
+  bool child_gone() const { return !life_.child(); }
+  /// Tells the end if nothing stands in its way any more, or in any case.
+  void settle_end(bool whatever_is_left);
+  /// After a consumer made room in a ring.
+  void room_made(StreamId stream);
   pid_t id() const { return id_; }
 
   OutputStreams& output() { return *output_; }
@@ -78,7 +84,8 @@ class Task {
   void adopted_child_ended();
   void settle_adopted_end(int tries);
   void refresh_adopted_state();
-  void reattach_streams(pid_t child, const Json& published);
+  void reattach_streams(std::optional<pid_t> child, const Json& published);
+  void lock_again();
   void publish();
   Json document() const;
   Json supervision() const;
@@ -101,6 +108,7 @@ class Task {
   io::Poll child_poll_;  // only for an adopted child: our own children announce themselves by SIGCHLD
   uint64_t child_start_ = 0;
   io::UniqueFd lock_file_;
+  std::optional<Outcome> pending_end_;
   std::optional<struct rusage> usage_;  // of the last run that ended
   io::Timer publish_retry_;
   io::Timer adopted_end_;

@@ -49,8 +49,9 @@ std::optional<Json> Waits::outcome(const Wait& wait, const WaitFacts& facts) con
   };
   if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return fired("output", facts.next);
   if (wait.exit && facts.exited) return fired("exit", facts.next);
-  // Waiting for output that can no longer come ends too.
-  if ((wait.eof || wait.output) && facts.all_eof) return fired("eof", facts.next);
+  // Waiting for output that can no longer come ends too, unless the end that was also asked for is still to
+  // come.
+  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof) return fired("eof", facts.next);
   if (wait.due && *wait.due <= uv_now(loop_.get())) return fired("timeout", wait.cursor);
   return std::nullopt;
 }
@@ -69,6 +70,7 @@ void Waits::check() {
     waits_.erase(wait);
     done.connection->reply(done.request, *std::move(reply));
     done.connection->reply_given();
+    facts = facts_();  // a request that came with the reply's going out may have changed them
     wait = waits_.begin();
   }
   arm();

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <memory>
 
 #include "cli/console.h"
@@ -81,7 +82,8 @@ class RunVerb : public Verb {
     command.option("--retain", "SIZE", "how much stays readable after it was consumed (default: 0)",
                    [this](const std::string& text) { options_.retain_output = parse_size(text); });
     command.choice("--overflow", {"drop", "block"},
-                   "when it is full: drop the oldest (default), or let the task wait", &overflow_);
+                   "when it is full: drop the oldest (default, but for --rm -f), or let the task wait",
+                   &overflow_);
     command.choice("--rings", {"file", "memory"},
                    "keep output in files (default), or only as long as the supervisor lives", &rings_);
   }
@@ -126,7 +128,8 @@ class RunVerb : public Verb {
       throw UsageError("run: --if-exists does not go with --behavior foreground");
     if (!name_.empty()) options_.meta["name"] = name_;
     options_.stdin = interactive_ ? StdinMode::kPipe : StdinMode::kNull;
-    options_.overflow = overflow_ == "block" ? Overflow::kBlock : Overflow::kDrop;
+    const bool block = overflow_ == "block" || (overflow_.empty() && takes_output());
+    options_.overflow = block ? Overflow::kBlock : Overflow::kDrop;
     options_.rings = rings_ == "memory" ? Rings::kMemory : Rings::kFile;
     options_.on_supervisor_death = on_death_ == "kill" ? OnSupervisorDeath::kKill : OnSupervisorDeath::kKeep;
     if (behavior_ == "background") options_.behavior = Behavior::kBackground;
@@ -189,16 +192,32 @@ class RunVerb : public Verb {
     return result.fired == "timeout" ? timed_out(task) : exit_status_of(result.status);
   }
 
+  // Output that nobody else will see, or that the task waits to have taken, is taken as it is printed: all of
+  // it arrives, however fast the task and however slow our reader.
+  bool takes_output() const { return follow_ && (remove_ || overflow_ == "block"); }
+
+  static void take_printed(const Task& task, const Output& output) {
+    std::map<std::string, std::uint64_t> ends;
+    for (const auto& chunk : output.chunks) {
+      ends[chunk.stream] = chunk.offset + (chunk.stream == "data" ? 1 : chunk.data.size());
+    }
+    for (const auto& [stream, end] : ends)
+      task.stream(stream).discard(end);
+  }
+
   FollowEnd print_output(Task& task) const {
     const LogStyle style{.harmless = stdout_is_terminal()};
     LogPrinter printer(style);
-    const auto end =
-        follow_output(task, {.streams = {"stdout", "stderr"}}, timeout_, [&](const Output& output) {
-          say_loss(output.lost);
-          for (const auto& chunk : output.chunks)
-            printer.take(chunk);
-          return true;
-        });
+    std::vector<std::string> streams = {"stdout", "stderr"};
+    if (takes_output()) streams.push_back("data");  // or a task that says much there would wait for ever
+    const auto end = follow_output(task, {.streams = streams}, timeout_, [&](const Output& output) {
+      say_loss(output.lost);
+      for (const auto& chunk : output.chunks) {
+        if (chunk.stream != "data") printer.take(chunk);
+      }
+      if (takes_output()) take_printed(task, output);
+      return true;
+    });
     printer.finish();
     return end;
   }

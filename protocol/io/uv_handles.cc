@@ -36,7 +36,10 @@ struct Poll::Holder {
     if (!self->owned) return;
     // The callback may destroy the Poll, and with it the function that runs: keep that alive to its end.
     Callback callback = self->callback;
-    callback(status < 0 ? self->events : events);
+    int asked = self->events;
+    // libuv disarms a descriptor in error; it stays watched here until whoever reads it has seen the error.
+    if (status < 0) uv_poll_start(handle, asked, on_events);
+    callback(status < 0 ? asked : events);
   }
   static void on_closed(uv_handle_t* handle) noexcept { delete static_cast<Holder*>(handle->data); }
 };

@@ -56,6 +56,15 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+std::string printable_name(std::string_view name) {
+  constexpr size_t kLongest = 64;
+  std::string text(name.substr(0, kLongest));
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return name.size() > kLongest ? text + "..." : text;
+}
+
 std::string base64_encode(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

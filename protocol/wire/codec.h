@@ -45,6 +45,9 @@ Json bytes_value(std::string_view bytes);
 /// The bytes of a string, a binary, or a {"base64": "…"} object; nothing if it is none of these.
 std::optional<std::string> bytes_of(const Json& value);
 bool is_utf8(std::string_view bytes);
+/// A name a peer sent, fit for a message: cut where it is long, '?' where it is not ASCII that can be
+/// printed.
+std::string printable_name(std::string_view name);
 
 std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);

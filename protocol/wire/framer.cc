@@ -138,9 +138,12 @@ std::optional<Result<Json>> Framer::next_msgpack() {
       return break_off(ErrorCode::kTooDeep,
                        "the message is nested deeper than " + std::to_string(limits_.depth) + " levels");
     case MsgpackScanner::Progress::kTooLarge:
-      return break_off(ErrorCode::kFrameTooLarge, "the message has more than " + std::to_string(max_frame_) +
-                                                      " bytes or " + std::to_string(limits_.elements) +
-                                                      " elements");
+      if (!too_long) {
+        return break_off(ErrorCode::kFrameTooLarge,
+                         "the message has a part that is longer, or more elements, than any may have");
+      }
+      return break_off(ErrorCode::kFrameTooLarge,
+                       "the message is longer than " + std::to_string(max_frame_) + " bytes");
     case MsgpackScanner::Progress::kMalformed:
       return break_off(ErrorCode::kParseError, "not msgpack, or of a type that is not used here");
     case MsgpackScanner::Progress::kComplete:

@@ -75,8 +75,10 @@ Result<Json> decode_json(std::string_view text, DecodeLimits limits) {
   } catch (const LimitReached& limit) {
     return fail(limit.code, std::string("the message is ") +
                                 (limit.code == ErrorCode::kTooDeep ? "" : "too large: ") + limit.what);
-  } catch (const Json::exception& e) {
-    return fail(ErrorCode::kParseError, std::string("not JSON: ") + e.what());
+  } catch (const Json::parse_error& error) {
+    return fail(ErrorCode::kParseError, "not JSON (byte " + std::to_string(error.byte) + ")");
+  } catch (const Json::exception&) {
+    return fail(ErrorCode::kParseError, "not JSON");
   }
 }
 

@@ -14,7 +14,7 @@ inline constexpr size_t kMaxDepth = 32;
 inline constexpr size_t kMaxElements = 4096;
 inline constexpr size_t kMaxMeta = 256 * 1024;  ///< encoded as JSON
 inline constexpr size_t kMaxStdinQueue = 1024 * 1024;
-inline constexpr size_t kMaxStatusFile = 8 * 1024 * 1024;
+inline constexpr size_t kMaxStatusFile = 16 * 1024 * 1024;
 inline constexpr int kProtocolVersion = 1;
 
 }  // namespace bgtask::wire

@@ -189,7 +189,8 @@ Status validate(const Method& method, const Json& params) {
   };
   for (const auto& [name, value] : params.items()) {
     if (!known(name)) {
-      return bad_parameter(name, "'" + std::string(method.name) + "' has no parameter '" + name + "'");
+      std::string shown = printable_name(name);
+      return bad_parameter(shown, "'" + std::string(method.name) + "' has no parameter '" + shown + "'");
     }
   }
   for (const Param& param : method.params) {

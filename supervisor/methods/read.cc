@@ -57,7 +57,7 @@ Result<Json> discard(const Call& call, StreamId stream) {
   ring::Positions positions = output.rings().positions(stream);
   uint64_t end = std::min(asked_range(call.params, positions).end, positions.limit);
   output.rings().discard(stream, end);
-  output.room_made(stream);
+  call.task.room_made(stream);
   Json reply = reply_of(end, 0, output.rings().positions(stream));
   reply[data_key(stream)] = no_data(stream);
   return reply;
@@ -83,12 +83,11 @@ Result<Json> handle_read(const Call& call) {
   Json data = no_data(stream);
   uint64_t end = std::min(begin, range.end);
   if (begin < range.end) end = read_page(call, stream, begin, range.end - begin, data);
-  if (!peek && end <= positions.limit) {
-    output.rings().consume(stream, end);
-    output.room_made(stream);
-  }
+  bool taken = !peek && end <= positions.limit;
+  if (taken) output.rings().consume(stream, end);
   Json reply = reply_of(std::min(begin, range.end), missed, output.rings().positions(stream));
   reply[data_key(stream)] = std::move(data);
+  if (taken) call.task.room_made(stream);  // after the counters, which are those of this read
   return reply;
 }
 

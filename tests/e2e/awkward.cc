@@ -108,7 +108,10 @@ int say_goodbye() {
 int leave_holder(const std::string& fifo, int code) {
   if (fork() == 0) {
     alarm(kLifetimeSeconds);
-    const int gate = open(fifo.c_str(), O_RDONLY);  // waits for a writer
+    const int gate = open(fifo.c_str(), O_RDONLY);  // waits for a writer,
+    char said[16];
+    while (read(gate, said, sizeof said) > 0) {  // who must not find it closed
+    }
     write_all(1, "late\n");
     close(gate);
     _exit(0);
