@@ -37,7 +37,10 @@ Result<io::UniqueFd> connect_until(const TaskDirectory& task, Deadline deadline)
     if (socket || !may_pass(socket.error().code)) return socket;
     const Result<bool> alive = supervisor_alive(task);
     if (!alive) return fail(Failure(alive.error()));
-    if (!*alive) return fail(ErrorCode::kLost, "the supervisor of " + task_name(task) + " is dead");
+    if (!*alive)
+      return fail(ErrorCode::kLost,
+                  "the supervisor of " + task_name(task) +
+                      " is dead: adopt puts a new one in charge, and its output can be read as it is");
     if (!backoff.wait(deadline)) {
       return fail(ErrorCode::kUnresponsive,
                   "the supervisor of " + task_name(task) + " is alive but accepts no connection");

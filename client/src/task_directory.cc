@@ -14,51 +14,18 @@
 #include <memory>
 #include <string_view>
 
+#include "protocol/io/safe_directory.h"
+
 namespace bgtask {
 namespace {
 
 constexpr const char* kSystemPool = "/var/run/bgtask";
 constexpr mode_t kWritableByOthers = S_IWGRP | S_IWOTH;
 
-/// Absolute, and without what would make the kernel follow a symlink in the last component: trailing slashes,
-/// "/.".
-std::filesystem::path pool_name(const std::filesystem::path& path) {
+std::string pool_name(const std::filesystem::path& path) {
   std::error_code unknown_cwd;  // then the relative path is as good as any
-  std::string name =
-      path.is_absolute() ? path.string() : (std::filesystem::current_path(unknown_cwd) / path).string();
-  while (name.size() > 1) {
-    if (name.ends_with('/')) {
-      name.pop_back();
-    } else if (name.ends_with("/.")) {
-      name.resize(name.size() - 1);
-    } else {
-      break;
-    }
-  }
-  return name;
-}
-
-/// The kernel says ENOTDIR both for a pool that is a symlink and for a parent that is a file.
-tl::unexpected<Failure> cannot_open_pool(const std::string& path, int os_error) {
-  struct stat info {};
-  if ((os_error == ENOTDIR || os_error == ELOOP) && ::lstat(path.c_str(), &info) == 0) {
-    return fail(ErrorCode::kUnsafePool,
-                "pool " + path + (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"));
-  }
-  if (os_error == ENOTDIR) os_error = ENOENT;
-  return fail_errno("cannot open the pool " + path, os_error, ErrorCode::kUnsafePool);
-}
-
-Status check_pool(const std::string& path, const struct stat& info) {
-  const uid_t caller = ::geteuid();
-  if (caller != 0 && info.st_uid != caller && info.st_uid != 0) {
-    return fail(ErrorCode::kUnsafePool, "pool " + path + " belongs to user " + std::to_string(info.st_uid));
-  }
-  if ((info.st_mode & kWritableByOthers) != 0) {
-    return fail(ErrorCode::kUnsafePool,
-                "pool " + path + " can be written by its group or by others: chmod go-w " + path);
-  }
-  return {};
+  return io::directory_name(
+      path.is_absolute() ? path.string() : (std::filesystem::current_path(unknown_cwd) / path).string());
 }
 
 std::optional<pid_t> task_id(std::string_view name) {
@@ -101,12 +68,12 @@ Result<PoolDirectory> open_pool(const std::filesystem::path& path) {
   if (path.empty()) return fail(ErrorCode::kBadArgument, "the path of the pool is empty");
   PoolDirectory pool;
   pool.path = pool_name(path);
-  pool.fd.reset(::open(pool.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!pool.fd) return cannot_open_pool(pool.path, errno);
+  Result<io::UniqueFd> fd = io::open_safe_directory(pool.path.string());
+  if (!fd) return fail(std::move(fd).error());
+  pool.fd = std::move(*fd);
   struct stat info {};
   if (::fstat(pool.fd.get(), &info) != 0)
     return fail_errno("cannot examine the pool " + pool.path.string(), errno);
-  if (Status safe = check_pool(pool.path, info); !safe) return fail(std::move(safe).error());
   pool.owner = info.st_uid;
   return pool;
 }

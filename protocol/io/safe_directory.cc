@@ -9,20 +9,6 @@
 namespace bgtask::io {
 namespace {
 
-// Without what would make the kernel follow a symlink in the last component: trailing slashes, "/.".
-std::string without_trailing_slashes(std::string path) {
-  while (path.size() > 1) {
-    if (path.ends_with('/')) {
-      path.pop_back();
-    } else if (path.ends_with("/.")) {
-      path.resize(path.size() - 1);
-    } else {
-      break;
-    }
-  }
-  return path;
-}
-
 // The kernel says ENOTDIR both for a symlink and for a parent that is a file.
 tl::unexpected<Failure> cannot_open(const std::string& path, int os_error) {
   struct stat info {};
@@ -48,8 +34,21 @@ Status check(const std::string& path, const struct stat& info) {
 
 }  // namespace
 
+std::string directory_name(std::string path) {
+  while (path.size() > 1) {
+    if (path.ends_with('/')) {
+      path.pop_back();
+    } else if (path.ends_with("/.")) {
+      path.resize(path.size() - 1);
+    } else {
+      break;
+    }
+  }
+  return path;
+}
+
 Result<UniqueFd> open_safe_directory(const std::string& path) {
-  std::string name = without_trailing_slashes(path);
+  std::string name = directory_name(path);
   UniqueFd fd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return cannot_open(name, errno);
   struct stat info {};

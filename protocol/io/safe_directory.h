@@ -8,6 +8,9 @@
 
 namespace bgtask::io {
 
+/// `path` without what would make the kernel follow a symlink in its last component: trailing slashes, "/.".
+std::string directory_name(std::string path);
+
 /// Opens the directory `path` for use as a pool. Its parents may be symlinks, it itself may not; it must
 /// belong to the caller or to root (root may open anybody's), and neither group nor others may write to it.
 /// not_found, unsafe_pool, denied.
