@@ -92,6 +92,11 @@ bool signal_child_of(pid_t pid, pid_t parent, int signal) {
   return ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
 }
 
+bool signal_group_member(pid_t pid, pid_t group, int signal) {
+  io::UniqueFd handle = open_pidfd(pid);
+  return handle && ::getpgid(pid) == group && ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
+}
+
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> pids;
   char path[64];

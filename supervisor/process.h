@@ -32,6 +32,9 @@ io::UniqueFd open_pidfd(pid_t pid);
 /// afterwards.
 bool signal_child_of(pid_t pid, pid_t parent, int signal);
 
+/// Signals the process `pid` if it is in the process group; by the same order of steps.
+bool signal_group_member(pid_t pid, pid_t group, int signal);
+
 /// Children of every thread of a process, zombies included.
 std::vector<pid_t> children_of(pid_t pid);
 

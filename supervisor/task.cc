@@ -244,6 +244,21 @@ Result<Json> Task::restart() {
   return Json{{"restarted", true}, {"child_pid", *life_.child()}};
 }
 
+Result<uint64_t> Task::signal_group(int signal) {
+  pid_t group = *life_.child();
+  uint64_t count = 0;
+  for (pid_t pid : tree_.members()) {
+    // Only a child of ours keeps its pid, and so the group's number, until we let go of it.
+    if (adopted_)
+      count += signal_group_member(pid, group, signal) ? 1 : 0;
+    else
+      count += ::getpgid(pid) == group ? 1 : 0;
+  }
+  if (!adopted_ && ::kill(-group, signal) != 0)
+    return fail_errno("cannot signal the task's process group", errno);
+  return count;
+}
+
 Result<uint64_t> Task::kill(int signal, Scope scope) {
   if (scope == Scope::kTree) {
     uint64_t count = tree_.signal_all(signal).size();
@@ -261,11 +276,9 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
   }
   uint64_t count = 1;
   if (scope == Scope::kGroup) {
-    count = 0;
-    for (pid_t pid : tree_.members())
-      count += ::getpgid(pid) == *life_.child() ? 1 : 0;
-    if (::kill(-*life_.child(), signal) != 0)
-      return fail_errno("cannot signal the task's process group", errno);
+    auto signalled = signal_group(signal);
+    if (!signalled) return signalled;
+    count = *signalled;
   }
   if (life_.state() == State::kPaused && ends_by_default(signal)) {
     if (scope == Scope::kProcess)

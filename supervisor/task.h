@@ -79,6 +79,7 @@ class Task {
   void use(std::unique_ptr<Rings> rings);
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
+  Result<uint64_t> signal_group(int signal);
   void child_changed(const siginfo_t& change);
   void child_ended(const Outcome& outcome);
   void adopted_child_ended();

@@ -86,6 +86,18 @@ TEST_F(RegressionTest, TheLockIsHeldAgainAfterAdoption) {
   spawn({.exec = {"true"}, .lock_file = lock}).remove();
 }
 
+// The group of a child that is not the supervisor's own is signalled process by process, each through its
+// handle.
+TEST_F(RegressionTest, TheGroupOfAnAdoptedTaskIsSignalled) {
+  Task task = shell("sleep 1000 & echo started; wait");
+  ASSERT_TRUE(wait_limit(task, "stdout", 8));
+  kill_supervisor(task);
+  Task adopted = pool().adopt(task.pid());
+  EXPECT_EQ(adopted.kill("TERM"), 2u);
+  EXPECT_EQ(wait_exit(adopted)["running"], false);
+  EXPECT_TRUE(eventually([&] { return adopted.info(true)["descendants"] == 0; }));
+}
+
 TEST_F(RegressionTest, TheFirstWriteToAStdinTheTaskHasClosedIsRefused) {
   Task task = shell("exec 0<&-; echo closed; sleep 1000", {.stdin = StdinMode::kPipe});
   ASSERT_TRUE(wait_limit(task, "stdout", 7));
