@@ -11,7 +11,15 @@
 namespace bgtask::e2e {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)
+#define BGTASK_UNDER_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define BGTASK_UNDER_ASAN 1
+#else
+#define BGTASK_UNDER_ASAN 0
+#endif
+
+#if BGTASK_UNDER_ASAN
 constexpr int64_t kSlackKib = 192 * 1024;  // what is freed stays in the sanitizer's quarantine
 #else
 constexpr int64_t kSlackKib = 8 * 1024;
