@@ -1,11 +1,12 @@
 // Who may see and ask, and what modes there are from the first moment. These tests need root, to be other
 // users.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <thread>
+#include <utility>
 
 #include "tests/e2e/fixture.h"
 
@@ -14,6 +15,12 @@ namespace {
 
 constexpr uid_t kStranger = 54'321, kOwner = 54'322;
 constexpr char kSecret[] = "a-secret-nobody-else-may-see";
+
+constexpr unsigned kGone = 0xffff;
+unsigned mode_of(const std::filesystem::path& path) {
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : kGone;
+}
 
 class PermissionTest : public E2eTest {
  protected:
@@ -27,10 +34,6 @@ class PermissionTest : public E2eTest {
   }
   PoolOptions options_for(const std::filesystem::path& supervisor) const {
     return {.supervisor_command = {supervisor.string()}, .supervisor_env = {{"BGTASK_E2E", base().string()}}};
-  }
-  static unsigned mode_of(const std::filesystem::path& path) {
-    struct stat status {};
-    return lstat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0xffff;
   }
 };
 
@@ -158,43 +161,76 @@ TEST_F(PermissionTest, AnOrdinaryUserCannotBecomeAnother) {
   EXPECT_EQ(names_in(path), std::vector<std::string>());
 }
 
-class UmaskTest : public PermissionTest, public testing::WithParamInterface<mode_t> {
- protected:
-  /// Looks again and again at everything in a pool for a mode that is wider than it may ever be.
-  void watch(const std::filesystem::path& path) {
-    watcher_ = std::thread([this, path] {
-      while (!stop_) {
-        for (const std::string& name : names_in(path)) {
-          look(path / name, 0700);
-          std::error_code gone_meanwhile;
-          for (std::filesystem::directory_iterator files(path / name, gone_meanwhile), end;
-               !gone_meanwhile && files != end; files.increment(gone_meanwhile)) {
-            look(files->path(), 0600);
-          }
-        }
-      }
-    });
+/// Looks again and again at everything in a pool for a mode that is wider than it may ever be. It is a
+/// process of its own: a thread could hold the allocator's lock while the tests fork.
+class ModeWatcher {
+ public:
+  explicit ModeWatcher(const std::filesystem::path& pool) {
+    EXPECT_EQ(pipe2(stop_, O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(report_, O_CLOEXEC), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      close(stop_[1]);
+      watch(pool);
+    }
+    close(std::exchange(stop_[0], -1));
+    close(std::exchange(report_[1], -1));
   }
-  std::string stop_watching() {
-    stop_ = true;
-    watcher_.join();
-    return violations_;
+  ~ModeWatcher() {
+    if (pid_ > 0) finish();
+  }
+
+  struct Findings {
+    size_t looks = 0;
+    std::string violations;
+  };
+  /// Ends the watch; what was seen in it.
+  Findings finish() {
+    close(stop_[1]);
+    Findings findings;
+    char buffer[4096];
+    for (ssize_t n; (n = read(report_[0], buffer, sizeof buffer)) > 0;)
+      findings.violations.append(buffer, static_cast<size_t>(n));
+    close(report_[0]);
+    waitpid(std::exchange(pid_, -1), nullptr, 0);
+    const size_t number = findings.violations.rfind(' ') + 1;
+    findings.looks = std::strtoull(findings.violations.c_str() + number, nullptr, 10);
+    findings.violations.resize(number);
+    return findings;
   }
 
  private:
-  void look(const std::filesystem::path& path, unsigned widest) {
-    const unsigned mode = mode_of(path);
-    ++looked_;
-    if (mode != 0xffff && (mode & ~widest) != 0) violations_ += path.string() + " ";
+  [[noreturn]] void watch(const std::filesystem::path& pool) {
+    size_t looks = 0;
+    std::string violations;
+    const auto look = [&](const std::filesystem::path& path, unsigned widest) {
+      const unsigned mode = mode_of(path);
+      ++looks;
+      if (mode != kGone && (mode & ~widest) != 0) violations += path.string() + " ";
+    };
+    for (pollfd stop{stop_[0], POLLIN, 0}; poll(&stop, 1, 0) == 0;) {
+      for (const std::string& name : names_in(pool)) {
+        look(pool / name, 0700);
+        std::error_code gone_meanwhile;
+        for (std::filesystem::directory_iterator files(pool / name, gone_meanwhile), end;
+             !gone_meanwhile && files != end; files.increment(gone_meanwhile)) {
+          look(files->path(), 0600);
+        }
+      }
+    }
+    violations += std::to_string(looks);
+    (void)!write(report_[1], violations.data(), violations.size());
+    _exit(0);
   }
-  std::atomic<bool> stop_ = false;
-  std::atomic<int> looked_ = 0;
-  std::string violations_;
-  std::thread watcher_;
+
+  int stop_[2], report_[2];
+  pid_t pid_;
 };
 
+class UmaskTest : public PermissionTest, public testing::WithParamInterface<mode_t> {};
+
 TEST_P(UmaskTest, DoesNotTouchTheModesAndReachesTheChild) {
-  watch(pool().path());
+  ModeWatcher watcher(pool().path());
   std::vector<pid_t> pids;
   for (int i = 0; i < 20; ++i) {
     const ProgramResult spawned = in_child([this] {
@@ -206,7 +242,9 @@ TEST_P(UmaskTest, DoesNotTouchTheModesAndReachesTheChild) {
     ASSERT_EQ(spawned.status, 0) << spawned.err;
     pids.push_back(std::stoi(spawned.out));
   }
-  EXPECT_EQ(stop_watching(), "");
+  const ModeWatcher::Findings seen = watcher.finish();
+  EXPECT_EQ(seen.violations, "");
+  EXPECT_GT(seen.looks, 20u);
   for (pid_t pid : pids) {
     Task task(pid, pool().path());
     EXPECT_EQ(mode_of(directory_of(task)), 0700u);
