@@ -134,13 +134,15 @@ Status make_data_channel(const wire::LaunchSpec& spec, io::UniqueFd& ours, io::U
   }
   ours.reset(fds[0]);
   theirs.reset(fds[1]);
+  // Before credentials are asked for: a socket that sends with them is given an abstract name, and we have
+  // none.
+  if (!spec.kill_on_supervisor_death) keep_in_flight(ours);
   // With credentials every message has something beside its bytes: an empty one differs from the end.
   int on = 1;
   if (::setsockopt(ours.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
       ::setsockopt(theirs.get(), SOL_SOCKET, SO_SNDBUF, &kDataSendBuffer, sizeof kDataSendBuffer) != 0) {
     return fail_errno("cannot set up the data channel", errno);
   }
-  if (!spec.kill_on_supervisor_death) keep_in_flight(ours);
   return set_nonblocking(ours);
 }
 

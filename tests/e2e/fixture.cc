@@ -483,6 +483,7 @@ void E2eTest::SetUp() {
   std::string directory = "/dev/shm/bgtask-e2e-XXXXXX";
   ASSERT_NE(mkdtemp(directory.data()), nullptr);
   base_ = directory;
+  ASSERT_NO_FATAL_FAILURE(prepare_base(base_));
   // The mark by which the processes of this test are known, whoever started them.
   setenv("BGTASK_E2E", base_.c_str(), 1);
   setenv("BGTASK_POOL", (base_ / "pool").c_str(), 1);
@@ -528,7 +529,10 @@ void E2eTest::TearDown() {
   }
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a child of the caller is left";
   std::error_code ignored;
-  if (!base_.empty()) fs::remove_all(base_, ignored);
+  if (!base_.empty()) {
+    release_base(base_);
+    fs::remove_all(base_, ignored);
+  }
   for (const fs::path& path : elsewhere_)
     fs::remove_all(path, ignored);
 }

@@ -118,6 +118,9 @@ class E2eTest : public testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  /// For tests that want the directory of the test to be something special.
+  virtual void prepare_base(const std::filesystem::path&) {}
+  virtual void release_base(const std::filesystem::path&) {}
 
   const TaskPool& pool() const { return *pool_; }
   /// A directory of this test alone, beside the pool.
