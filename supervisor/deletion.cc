@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 
 #include "protocol/wire/message.h"
 #include "supervisor/pages.h"
@@ -46,18 +47,19 @@ void Deletion::tick(uint64_t milliseconds) {
 
 void Deletion::progress() {
   if (phase_ != Phase::kTerminating && phase_ != Phase::kKilling) return;
-  std::vector<pid_t> members = task_.tree().members();
+  Look look;
+  std::vector<pid_t> members = task_.tree().members(&look);
   // A process whose parent died while we looked may have come to us behind our back: only two empty looks are
   // believed.
-  if (members.empty()) members = task_.tree().members();
-  if (members.empty() && task_.child_gone()) return stopped();
+  if (members.empty()) members = task_.tree().members(&look);
+  if (members.empty() && look.complete && task_.child_gone()) return stopped();
   uint64_t now = uv_now(loop_.get());
   if (phase_ == Phase::kTerminating) {
     if (now < deadline_) return tick(std::min(kTickMs, deadline_ - now));
     phase_ = Phase::kKilling;
     deadline_ = now + kKillTimeMs;
   }
-  if (now >= deadline_ && !members.empty()) return give_up(std::move(members));
+  if (now >= deadline_ && !(members.empty() && look.complete)) return give_up(std::move(members), look);
   kill_round();
   tick(kTickMs);
 }
@@ -129,16 +131,18 @@ void Deletion::remove() {
   removed_();
 }
 
-void Deletion::give_up(std::vector<pid_t> survivors) {
+void Deletion::give_up(std::vector<pid_t> survivors, const Look& look) {
   timer_.stop();
   phase_ = Phase::kNone;
   unasked_ = false;
   Json data = receipt();
   data["survivors"] = survivors;
   task_.files().log("delete: processes survived KILL: " + data["survivors"].dump());
-  answer(fail(Failure{ErrorCode::kKillIncomplete,
-                      "the task is not deleted: some of its processes did not end; try again later", 0,
-                      std::move(data)}));
+  std::string why = look.complete
+                        ? "some of its processes did not end"
+                        : std::string("not all processes could be looked at: ") + std::strerror(look.error);
+  answer(fail(Failure{ErrorCode::kKillIncomplete, "the task is not deleted: " + why + "; try again later",
+                      look.error, std::move(data)}));
 }
 
 void Deletion::answer(const Result<Json>& result) {

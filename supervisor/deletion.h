@@ -45,7 +45,7 @@ class Deletion {
   void collect();
   bool send_page(Connection& connection);
   void remove();
-  void give_up(std::vector<pid_t> survivors);
+  void give_up(std::vector<pid_t> survivors, const Look& look);
   void answer(const Result<Json>& result);
   Json receipt() const;
 

@@ -22,7 +22,8 @@ constexpr int kMaxRounds = 250;  // five seconds
   int rounds_left = kMaxRounds;
   while (true) {
     tree.signal_all(SIGKILL);
-    if (tree.members().empty() && tree.members().empty()) {
+    Look look;
+    if (tree.members(&look).empty() && tree.members(&look).empty() && look.complete) {
       while (::waitpid(-1, nullptr, WNOHANG) > 0) {
       }
       ::_exit(0);

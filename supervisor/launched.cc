@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <memory>
+#include <new>
 
 #include "protocol/io/files.h"
 #include "protocol/wire/codec.h"
@@ -47,14 +49,7 @@ void send_report(int fd, const Result<Json>& result) {
   static_cast<void>(::send(fd, message.data(), message.size(), MSG_NOSIGNAL));
 }
 
-}  // namespace
-
-int run_launched() {
-  auto reply = std::make_shared<io::UniqueFd>(inherited(wire::kReplyFd));
-  auto report = [reply](const Result<Json>& result) {
-    send_report(reply->get(), result);
-    reply->reset();
-  };
+int run_reporting(const std::function<void(const Result<Json>&)>& report) {
   OriginalProcess original = become_supervisor_process();
   auto startup = read_startup();
   if (!startup) {
@@ -72,6 +67,22 @@ int run_launched() {
   startup->original = original;
   startup->report = report;
   return supervise(std::move(*startup));
+}
+
+}  // namespace
+
+int run_launched() {
+  auto reply = std::make_shared<io::UniqueFd>(inherited(wire::kReplyFd));
+  auto report = [reply](const Result<Json>& result) {
+    send_report(reply->get(), result);
+    reply->reset();
+  };
+  try {
+    return run_reporting(report);
+  } catch (const std::bad_alloc&) {
+    report(fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory"));
+    return 1;
+  }
 }
 
 }  // namespace bgtask::supervisor

@@ -1,17 +1,17 @@
 #include "supervisor/process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "protocol/io/pidfd.h"
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <string_view>
 
+#include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 
 namespace bgtask::supervisor {
@@ -20,14 +20,17 @@ namespace {
 constexpr size_t kMaxProcFile = 1 << 20;
 constexpr std::string_view kSupervisorComm = "bgtask-supervis";  // the kernel keeps 15 characters
 
-std::optional<std::string> read_proc(pid_t pid, const char* name, size_t max = kMaxProcFile) {
+std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = nullptr) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
   io::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  if (!fd) return std::nullopt;
+  if (!fd) {
+    if (look != nullptr) look->failed(errno);
+    return std::nullopt;
+  }
   std::string content(4096, '\0');
   size_t size = 0;
-  while (size < max) {
+  while (size < kMaxProcFile) {
     if (size == content.size()) content.resize(content.size() * 2);
     ssize_t n = ::read(fd.get(), content.data() + size, content.size() - size);
     if (n <= 0) break;
@@ -66,8 +69,14 @@ void append_pids(std::string_view text, std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::optional<ProcessStat> process_stat(pid_t pid) {
-  auto line = read_proc(pid, "stat");
+void Look::failed(int os_error) {
+  if (os_error == ENOENT || os_error == ESRCH || os_error == EACCES || os_error == EPERM) return;
+  complete = false;
+  error = os_error;
+}
+
+std::optional<ProcessStat> process_stat(pid_t pid, Look* look) {
+  auto line = read_proc(pid, "stat", look);
   if (!line || line->empty()) return std::nullopt;
   std::string_view state = stat_field(*line, 3);
   if (state.empty()) return std::nullopt;
@@ -84,10 +93,13 @@ io::UniqueFd open_pidfd(pid_t pid) {
   return io::UniqueFd(::pidfd_open(pid, 0));
 }
 
-bool signal_child_of(pid_t pid, pid_t parent, int signal) {
+bool signal_child_of(pid_t pid, pid_t parent, int signal, Look* look) {
   io::UniqueFd handle = open_pidfd(pid);
-  if (!handle) return false;
-  auto stat = process_stat(pid);
+  if (!handle) {
+    if (look != nullptr) look->failed(errno);
+    return false;
+  }
+  auto stat = process_stat(pid, look);
   if (!stat || stat->dead() || (stat->parent != parent && stat->parent != ::getpid())) return false;
   return ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
 }
@@ -97,22 +109,23 @@ bool signal_group_member(pid_t pid, pid_t group, int signal) {
   return handle && ::getpgid(pid) == group && ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
 }
 
-std::vector<pid_t> children_of(pid_t pid) {
+std::vector<pid_t> children_of(pid_t pid, Look* look) {
   std::vector<pid_t> pids;
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/task", pid);
-  std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(path), ::closedir);
-  if (!threads) return pids;
-  while (const dirent* entry = ::readdir(threads.get())) {
-    if (entry->d_name[0] == '.') continue;
-    std::string name = std::string("task/") + entry->d_name + "/children";
-    if (auto list = read_proc(pid, name.c_str())) append_pids(*list, pids);
+  auto threads = io::directory_names(AT_FDCWD, path);
+  if (!threads) {
+    if (look != nullptr) look->failed(threads.error().os_error);
+    return pids;
+  }
+  for (const std::string& thread : *threads) {
+    if (auto list = read_proc(pid, ("task/" + thread + "/children").c_str(), look)) append_pids(*list, pids);
   }
   return pids;
 }
 
-std::optional<std::string> initial_environment(pid_t pid, const std::string& name) {
-  auto environment = read_proc(pid, "environ");
+std::optional<std::string> initial_environment(pid_t pid, const std::string& name, Look* look) {
+  auto environment = read_proc(pid, "environ", look);
   if (!environment) return std::nullopt;
   std::string_view left = *environment;
   while (!left.empty()) {

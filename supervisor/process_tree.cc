@@ -1,13 +1,13 @@
 #include "supervisor/process_tree.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <memory>
 
+#include "protocol/io/directory_names.h"
 #include "supervisor/process.h"
 
 namespace bgtask::supervisor {
@@ -17,12 +17,15 @@ namespace {
 // practice.
 constexpr int kMaxPasses = 64;
 
-std::vector<pid_t> all_processes() {
+std::vector<pid_t> all_processes(Look& look) {
   std::vector<pid_t> pids;
-  std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
-  if (!proc) return pids;
-  while (const dirent* entry = ::readdir(proc.get())) {
-    if (pid_t pid = std::atoi(entry->d_name); pid > 0) pids.push_back(pid);
+  auto names = io::directory_names(AT_FDCWD, "/proc");
+  if (!names) {
+    look.failed(names.error().os_error);
+    return pids;
+  }
+  for (const std::string& name : *names) {
+    if (pid_t pid = std::atoi(name.c_str()); pid > 0) pids.push_back(pid);
   }
   return pids;
 }
@@ -37,8 +40,8 @@ ProcessTree::ProcessTree(std::vector<pid_t> former_ids, std::string pool_path)
 }
 
 // Orphans of a task that was started inside ours, and whose supervisor died, come to us too.
-bool ProcessTree::is_ours(pid_t orphan) const {
-  auto id = initial_environment(orphan, "BGTASK_PID");
+bool ProcessTree::is_ours(pid_t orphan, Look& look) const {
+  auto id = initial_environment(orphan, "BGTASK_PID", &look);
   return !id || names_us(*id);
 }
 
@@ -51,55 +54,58 @@ bool ProcessTree::names_us(const std::string& id) const {
   return !stat || stat->dead() || !is_supervisor(pid);
 }
 
-std::vector<ProcessTree::Member> ProcessTree::roots() const {
+std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
   std::vector<Member> roots;
   pid_t self = ::getpid();
-  for (pid_t pid : children_of(self)) {
-    if (is_ours(pid)) roots.push_back({pid, self});
+  for (pid_t pid : children_of(self, &look)) {
+    if (is_ours(pid, look)) roots.push_back({pid, self});
   }
   if (!adopted_) return roots;
-  for (pid_t pid : all_processes()) {
-    auto id = initial_environment(pid, "BGTASK_PID");
-    bool named = id && names_us(*id) && initial_environment(pid, "BGTASK_POOL") == pool_path_;
+  for (pid_t pid : all_processes(look)) {
+    auto id = initial_environment(pid, "BGTASK_PID", &look);
+    bool named = id && names_us(*id) && initial_environment(pid, "BGTASK_POOL", &look) == pool_path_;
     if (!named && pid != adopted_child_) continue;
-    auto stat = process_stat(pid);
+    auto stat = process_stat(pid, &look);
     if (pid != self && stat) roots.push_back({pid, stat->parent});
   }
   return roots;
 }
 
-std::vector<ProcessTree::Member> ProcessTree::find() const {
+std::vector<ProcessTree::Member> ProcessTree::find(Look& look) const {
   std::vector<Member> found;
-  std::vector<Member> todo = roots();
+  std::vector<Member> todo = roots(look);
   std::set<pid_t> seen;
   while (!todo.empty()) {
     Member member = todo.back();
     todo.pop_back();
     if (!seen.insert(member.pid).second || is_supervisor(member.pid)) continue;
-    auto stat = process_stat(member.pid);
+    auto stat = process_stat(member.pid, &look);
     if (!stat) continue;
-    for (pid_t child : children_of(member.pid))
+    for (pid_t child : children_of(member.pid, &look))
       todo.push_back({child, member.pid});
     if (!stat->dead()) found.push_back(member);
   }
   return found;
 }
 
-std::vector<pid_t> ProcessTree::members() const {
+std::vector<pid_t> ProcessTree::members(Look* look) const {
   std::vector<pid_t> pids;
-  for (const Member& member : find())
+  Look own;
+  for (const Member& member : find(look != nullptr ? *look : own))
     pids.push_back(member.pid);
   return pids;
 }
 
-std::set<pid_t> ProcessTree::signal_all(int signal) const {
+std::set<pid_t> ProcessTree::signal_all(int signal, Look* look) const {
+  Look own;
+  if (look == nullptr) look = &own;
   bool until_quiet = signal == SIGSTOP || signal == SIGKILL;
   std::set<pid_t> signalled;
   for (int pass = 0; pass < kMaxPasses; ++pass) {
     bool any_new = false;
-    for (const Member& member : find()) {
+    for (const Member& member : find(*look)) {
       if (signalled.contains(member.pid)) continue;
-      if (signal_child_of(member.pid, member.parent, signal)) {
+      if (signal_child_of(member.pid, member.parent, signal, look)) {
         signalled.insert(member.pid);
         any_new = true;
       }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/process.h"
+
 namespace bgtask::supervisor {
 
 /// The supervisor is a sub-reaper, so that every descendant hangs below it; that is how they are found. Other
@@ -21,20 +23,21 @@ class ProcessTree {
   /// After adoption the child is not ours: it is looked for by pid, and orphans by their environment.
   void set_adopted_child(std::optional<pid_t> child) { adopted_child_ = child; }
 
-  /// Live processes (no zombies) below us, in no particular order.
-  std::vector<pid_t> members() const;
+  /// Live processes (no zombies) below us, in no particular order. Where `look` is not complete there may be
+  /// more.
+  std::vector<pid_t> members(Look* look = nullptr) const;
   /// Signals every member once; for STOP and KILL repeats until no new member shows up. Returns the pids
   /// that were signalled.
-  std::set<pid_t> signal_all(int signal) const;
+  std::set<pid_t> signal_all(int signal, Look* look = nullptr) const;
 
  private:
   struct Member {
     pid_t pid;
     pid_t parent;
   };
-  std::vector<Member> find() const;
-  std::vector<Member> roots() const;
-  bool is_ours(pid_t orphan) const;
+  std::vector<Member> find(Look& look) const;
+  std::vector<Member> roots(Look& look) const;
+  bool is_ours(pid_t orphan, Look& look) const;
   bool names_us(const std::string& id) const;
 
   std::vector<std::string> own_ids_;

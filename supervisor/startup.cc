@@ -9,12 +9,14 @@
 
 #include <cerrno>
 #include <csignal>
+#include <new>
 #include <optional>
 #include <utility>
 
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "supervisor/memory_reserve.h"
 #include "supervisor/supervisor.h"
 
 namespace bgtask::supervisor {
@@ -30,14 +32,32 @@ Result<io::UniqueFd> make_signal_fd() {
   return fd;
 }
 
-// Everything up to a running command. On failure the directory is removed again by the caller.
-Result<io::UniqueFd> start_new(Task& task, const std::string& encoded_spec) {
+// Everything up to a published directory. On failure it is removed again by the caller.
+Result<io::UniqueFd> publish_new(Task& task, const std::string& encoded_spec) {
   if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
   if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
   auto listening = task.files().listen();
   if (!listening) return listening;
   if (Status published = task.files().publish(task.id()); !published)
     return fail(std::move(published).error());
+  return listening;
+}
+
+tl::unexpected<Failure> out_of_memory() {
+  return fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory");
+}
+
+// Up to a running command.
+Result<io::UniqueFd> start_new(Task& task, const std::string& encoded_spec) {
+  auto listening = [&]() -> Result<io::UniqueFd> {
+    try {
+      return publish_new(task, encoded_spec);
+    } catch (const std::bad_alloc&) {
+      return out_of_memory();
+    }
+  }();
+  if (!listening) return listening;
+  wait_for_memory_from_now_on();
   if (Status started = task.start(); !started) return fail(std::move(started).error());
   return listening;
 }
@@ -126,6 +146,7 @@ int supervise_new(io::Loop& loop, Startup startup) {
 }
 
 int supervise_adopted(io::Loop& loop, Startup startup) {
+  wait_for_memory_from_now_on();
   pid_t former_id = *startup.spec.adopt;
   auto refuse = [&](Failure failure) {
     startup.report(fail(std::move(failure)));
@@ -146,6 +167,7 @@ int supervise_adopted(io::Loop& loop, Startup startup) {
 }  // namespace
 
 OriginalProcess become_supervisor_process() {
+  install_memory_reserve();
   OriginalProcess original;
   original.umask = ::umask(077);  // files of the task are nobody else's, from their first moment
   rlimit core{};

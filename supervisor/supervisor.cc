@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "protocol/wire/methods.h"
+#include "supervisor/memory_reserve.h"
 #include "supervisor/methods/handlers.h"
 #include "supervisor/subscriptions.h"
 
@@ -99,6 +100,10 @@ void Supervisor::handle(Connection& connection, wire::Request request) {
   if (deletion_.under_way() && !method->read_only && method->id != wire::MethodId::kDelete &&
       method->id != wire::MethodId::kKill) {
     return connection.reply(request, fail(ErrorCode::kBusy, "the task is being deleted"));
+  }
+  if (!memory_reserve_ready()) {
+    return connection.reply(request,
+                            fail(ErrorCode::kNoMemory, "the supervisor is out of memory; try again later"));
   }
   dispatch(connection, std::move(request), method->id);
 }

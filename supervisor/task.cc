@@ -261,7 +261,9 @@ Result<uint64_t> Task::signal_group(int signal) {
 
 Result<uint64_t> Task::kill(int signal, Scope scope) {
   if (scope == Scope::kTree) {
-    uint64_t count = tree_.signal_all(signal).size();
+    Look look;
+    uint64_t count = tree_.signal_all(signal, &look).size();
+    if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
     if (count == 0 && !life_.alive())
       return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
     if (life_.state() == State::kPaused && ends_by_default(signal)) tree_.signal_all(SIGCONT);
@@ -290,8 +292,10 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
 }
 
 Result<uint64_t> Task::pause(bool pause) {
-  std::set<pid_t> signalled = tree_.signal_all(pause ? SIGSTOP : SIGCONT);
+  Look look;
+  std::set<pid_t> signalled = tree_.signal_all(pause ? SIGSTOP : SIGCONT, &look);
   uint64_t count = signalled.size();
+  if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
   if (count == 0 && !life_.alive())
     return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
   if (count == 0) return fail(ErrorCode::kDenied, "none of the task's processes could be signalled");

@@ -1,6 +1,5 @@
 #include "supervisor/task_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
@@ -13,8 +12,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
-#include <memory>
 
+#include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 #include "protocol/io/unix_socket.h"
 #include "protocol/wire/codec.h"
@@ -68,14 +67,9 @@ bool try_lock(int fd) {
 }
 
 Status remove_entries(int directory) {
-  io::UniqueFd again(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!again) return fail_errno("cannot list the task directory", errno);
-  std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(again.get()), ::closedir);
-  if (!entries) return fail_errno("cannot list the task directory", errno);
-  again.release();
-  while (const dirent* entry = ::readdir(entries.get())) {
-    std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
+  auto names = io::directory_names(directory);
+  if (!names) return fail(std::move(names).error());
+  for (const std::string& name : *names) {
     if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
       return fail_errno("cannot remove '" + name + "'", errno);
     }

@@ -1,6 +1,5 @@
 #include "client/src/dead_task.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -11,23 +10,18 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "client/src/deadline.h"
+#include "protocol/io/directory_names.h"
 
 namespace bgtask {
 namespace {
 
 /// Who merely looks whether the lock is free holds it for a moment.
 constexpr Seconds kPatience{0.2};
-
-struct CloseDir {
-  void operator()(DIR* stream) const { ::closedir(stream); }
-};
 
 std::string name_of(const TaskDirectory& task) {
   return "task " + std::to_string(task.id);
@@ -82,24 +76,8 @@ Result<std::string> hide(const PoolDirectory& pool, const TaskDirectory& task) {
   return std::string(hidden);
 }
 
-Result<std::vector<std::string>> names_in(const TaskDirectory& task) {
-  io::UniqueFd fd(::openat(task.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  std::unique_ptr<DIR, CloseDir> stream(fd ? ::fdopendir(fd.get()) : nullptr);
-  if (!stream) return fail_errno("cannot list the files of " + name_of(task), errno, ErrorCode::kDenied);
-  fd.release();
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    errno = 0;
-  }
-  if (errno != 0) return fail_errno("cannot list the files of " + name_of(task), errno, ErrorCode::kDenied);
-  return names;
-}
-
 Status delete_files(const TaskDirectory& task) {
-  const Result<std::vector<std::string>> names = names_in(task);
+  const Result<std::vector<std::string>> names = io::directory_names(task.fd.get());
   if (!names) return fail(Failure(names.error()));
   for (const std::string& name : *names) {
     if (::unlinkat(task.fd.get(), name.c_str(), 0) != 0 && errno != ENOENT) {

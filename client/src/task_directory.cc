@@ -1,6 +1,5 @@
 #include "client/src/task_directory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
@@ -11,9 +10,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <memory>
 #include <string_view>
 
+#include "protocol/io/directory_names.h"
 #include "protocol/io/safe_directory.h"
 
 namespace bgtask {
@@ -46,10 +45,6 @@ bool is_user_pool(const PoolDirectory& pool, pid_t id) {
   return ::fstatat(pool.fd.get(), (name + "/lock").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 &&
          errno == ENOENT;
 }
-
-struct CloseDir {
-  void operator()(DIR* stream) const { ::closedir(stream); }
-};
 
 bool is_former_pid(const Json& snapshot, pid_t pid) {
   const auto former = snapshot.find("former_pids");
@@ -139,18 +134,13 @@ Result<bool> supervisor_alive(const TaskDirectory& task) {
 }
 
 Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::string>* strange) {
-  // A description of its own: the position of a shared one would be everybody's.
-  io::UniqueFd fd(::openat(pool.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
-  std::unique_ptr<DIR, CloseDir> stream(::fdopendir(fd.get()));
-  if (!stream) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
-  fd.release();
+  const Result<std::vector<std::string>> names = io::directory_names(pool.fd.get());
+  if (!names) {
+    return fail_errno("cannot list the pool " + pool.path.string(), names.error().os_error,
+                      ErrorCode::kDenied);
+  }
   std::vector<pid_t> ids;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(stream.get());
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
+  for (const std::string& name : *names) {
     if (name.starts_with('.')) continue;
     if (const std::optional<pid_t> id = task_id(name)) {
       if (!is_user_pool(pool, *id)) ids.push_back(*id);
@@ -158,7 +148,6 @@ Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::
       strange->emplace_back(name);
     }
   }
-  if (errno != 0) return fail_errno("cannot list the pool " + pool.path.string(), errno, ErrorCode::kDenied);
   std::sort(ids.begin(), ids.end());
   return ids;
 }

@@ -1,6 +1,5 @@
 #include "pool/src/gc.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -8,13 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "client/src/dead_task.h"
+#include "protocol/io/directory_names.h"
 
 namespace bgtask {
 namespace {
@@ -23,22 +22,9 @@ namespace {
 // one.
 constexpr time_t kUnlockedAge = 60;
 
-struct CloseDir {
-  void operator()(DIR* stream) const { ::closedir(stream); }
-};
-
-// Names in a directory but "." and ".."; none if it cannot be read.
+// None if the directory cannot be read.
 std::vector<std::string> names_in(int dir_fd) {
-  io::UniqueFd fd(::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  std::unique_ptr<DIR, CloseDir> stream(fd ? ::fdopendir(fd.get()) : nullptr);
-  std::vector<std::string> names;
-  if (!stream) return names;
-  fd.release();
-  while (const dirent* entry = ::readdir(stream.get())) {
-    std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
+  return io::directory_names(dir_fd).value_or(std::vector<std::string>());
 }
 
 bool is_remains(std::string_view name) {
