@@ -259,6 +259,13 @@ Result<uint64_t> Task::signal_group(int signal) {
   return count;
 }
 
+// The kernel is asked too: a stop may not have been told us yet, and that of an adopted child never is.
+bool Task::stopped() const {
+  if (life_.state() == State::kPaused) return true;
+  auto stat = life_.child() ? process_stat(*life_.child()) : std::nullopt;
+  return stat && stat->start_ticks == child_start_ && stat->state == 'T';
+}
+
 Result<uint64_t> Task::kill(int signal, Scope scope) {
   if (scope == Scope::kTree) {
     Look look;
@@ -266,7 +273,7 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
     if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
     if (count == 0 && !life_.alive())
       return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
-    if (life_.state() == State::kPaused && ends_by_default(signal)) tree_.signal_all(SIGCONT);
+    if (ends_by_default(signal) && stopped()) tree_.signal_all(SIGCONT);
     return count;
   }
   if (!life_.child()) return fail(ErrorCode::kAlreadyExited, "the task has ended");
@@ -282,7 +289,7 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
     if (!signalled) return signalled;
     count = *signalled;
   }
-  if (life_.state() == State::kPaused && ends_by_default(signal)) {
+  if (ends_by_default(signal) && stopped()) {
     if (scope == Scope::kProcess)
       ::pidfd_send_signal(child_handle_.get(), SIGCONT, nullptr, 0);
     else
@@ -336,16 +343,17 @@ void Task::reap() {
 void Task::child_changed(const siginfo_t& change) {
   struct rusage usage {};
   siginfo_t taken{};
-  int options = WEXITED | WSTOPPED | WCONTINUED | WNOHANG;
   if (change.si_code == CLD_STOPPED || change.si_code == CLD_TRAPPED || change.si_code == CLD_CONTINUED) {
-    wait_child(P_PID, change.si_pid, taken, options, nullptr);
-    bool changed = change.si_code == CLD_CONTINUED ? life_.continued() : life_.stopped();
+    // The child may have gone on or ended since the peek: what is taken counts, and an end is not taken here.
+    wait_child(P_PID, change.si_pid, taken, WSTOPPED | WCONTINUED | WNOHANG, nullptr);
+    if (taken.si_pid == 0) return;
+    bool changed = taken.si_code == CLD_CONTINUED ? life_.continued() : life_.stopped();
     if (changed) publish();
     return;
   }
   output_->drain();
   Outcome outcome = outcome_of(change);
-  wait_child(P_PID, change.si_pid, taken, options, &usage);
+  wait_child(P_PID, change.si_pid, taken, WEXITED | WNOHANG, &usage);
   usage_ = usage;
   child_ended(outcome);
 }

@@ -80,6 +80,7 @@ class Task {
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
   Result<uint64_t> signal_group(int signal);
+  bool stopped() const;
   void child_changed(const siginfo_t& change);
   void child_ended(const Outcome& outcome);
   void adopted_child_ended();
