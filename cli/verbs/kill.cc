@@ -54,10 +54,9 @@ class KillVerb : public Verb {
       shown_ = text;
       return;
     }
-    const std::string name = text.starts_with("SIG") ? text.substr(3) : text;
-    if (!signal_number(name)) throw UsageError("'" + text + "' is not a signal");
-    signal_ = name;
-    shown_ = name;
+    if (!signal_number(text)) throw UsageError("'" + text + "' is not a signal");
+    shown_ = text.starts_with("SIG") ? text.substr(3) : text;
+    signal_ = shown_;
   }
 
   void signal(Task& task) {
