@@ -1,5 +1,6 @@
 #include "protocol/io/unix_socket.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +18,13 @@ sockaddr_un address_of(int dir_fd, const char* name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+  return address;
+}
+
+sockaddr_un address_of_open(int fd) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", fd);
   return address;
 }
 
@@ -40,10 +48,19 @@ Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog) {
 }
 
 Result<UniqueFd> connect_at(int dir_fd, const char* name) {
+  // connect(2) follows links, and one could lead to the socket of a task that the caller did not mean.
+  UniqueFd entry(::openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!entry || ::fstat(entry.get(), &status) != 0) return fail_errno("cannot open the task's socket", errno);
+  if (S_ISLNK(status.st_mode)) return fail(ErrorCode::kDenied, "the task's socket is a symbolic link");
   UniqueFd fd = new_socket();
   if (!fd) return fail_errno("cannot make a socket", errno);
-  sockaddr_un address = address_of(dir_fd, name);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  sockaddr_un address = address_of_open(entry.get());
+  int connected = 0;
+  do {
+    connected = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  } while (connected != 0 && errno == EINTR);
+  if (connected == 0) return fd;
   switch (errno) {
     case ECONNREFUSED:
       return fail_errno("nobody listens on the task's socket", ECONNREFUSED, ErrorCode::kLost);

@@ -12,7 +12,7 @@ namespace bgtask::io {
 Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog);
 
 /// Connects a non-blocking stream socket. not_found (no such socket), lost (nobody listens: the errno is
-/// ECONNREFUSED), busy (backlog full: EAGAIN), denied.
+/// ECONNREFUSED), busy (backlog full: EAGAIN), denied (also for a symbolic link: it is not followed).
 Result<UniqueFd> connect_at(int dir_fd, const char* name);
 
 struct PeerCredentials {
