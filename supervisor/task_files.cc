@@ -206,17 +206,24 @@ bool TaskFiles::on_disk() const {
   return fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
 }
 
+bool TaskFiles::in_place() const {
+  struct stat named {};
+  struct stat own {};
+  return ::fstatat(pool_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ::fstat(directory(), &own) == 0 && named.st_dev == own.st_dev && named.st_ino == own.st_ino;
+}
+
 Status TaskFiles::remove() {
-  if (name_.front() != '.') {
+  // Where somebody has removed or moved it, or has put something else there, the name is not ours to touch.
+  bool named = in_place();
+  if (named && name_.front() != '.') {
     std::string hidden = random_name(".del-");
-    if (::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) != 0) {
-      if (errno == ENOENT) return {};  // somebody removed it under us
-      return fail_errno("cannot withdraw the task directory", errno);
-    }
-    name_ = hidden;
+    named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;
+    if (!named && errno != ENOENT) return fail_errno("cannot withdraw the task directory", errno);
+    if (named) name_ = hidden;
   }
   if (Status emptied = remove_entries(directory()); !emptied) return emptied;
-  if (::unlinkat(pool_.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+  if (named && ::unlinkat(pool_.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return fail_errno("cannot remove the task directory", errno);
   }
   return {};

@@ -45,6 +45,7 @@ class TaskFiles {
  private:
   TaskFiles() = default;
   Status move_aside(const std::string& name);
+  bool in_place() const;  // the name still is this directory's
 
   io::UniqueFd pool_;
   io::UniqueFd directory_;
