@@ -95,7 +95,7 @@ std::optional<PublishedChild> find_published_child(const Json& published) {
     if (!published.at("child_pid").is_number_integer()) return std::nullopt;
     auto pid = published.at("child_pid").get<pid_t>();
     const Json& supervision = published.at("supervision");
-    if (pid <= 0 || supervision.at("boot_id") != boot_id()) return std::nullopt;
+    if (pid <= 0 || supervision.at("boot_id") != io::boot_id()) return std::nullopt;
     io::UniqueFd handle = open_pidfd(pid);
     auto stat = process_stat(pid);
     if (!handle || !stat || stat->dead()) return std::nullopt;
@@ -110,7 +110,7 @@ std::optional<PublishedChild> find_published_child(const Json& published) {
 bool same_boot(const Json& published) {
   auto supervision = published.find("supervision");
   return supervision != published.end() && supervision->is_object() &&
-         supervision->value("boot_id", Json(nullptr)) == boot_id();
+         supervision->value("boot_id", Json(nullptr)) == io::boot_id();
 }
 
 AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,

@@ -22,10 +22,10 @@ char receive_buffer[kReceiveStep];
 
 }  // namespace
 
-Connection::Connection(io::Loop& loop, io::UniqueFd fd, uid_t uid, Listener listener)
+Connection::Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Listener listener)
     : loop_(loop),
       fd_(std::move(fd)),
-      uid_(uid),
+      peer_(peer),
       listener_(std::move(listener)),
       framer_(wire::kMaxWriteFrame, wire::request_limits()) {}
 

@@ -31,6 +31,14 @@ struct Subscription {
   uint32_t ended_streams = 0;  ///< bits by StreamId
 };
 
+/// Who is at the other end, and what that gives a right to. Everything is refused until it is found out.
+struct Peer {
+  uid_t uid = static_cast<uid_t>(-1);
+  pid_t pid = 0;
+  bool allowed = false;
+  bool may_change = false;
+};
+
 class Connection {
  public:
   struct Listener {
@@ -39,11 +47,11 @@ class Connection {
     std::function<void(Connection&)> closed;    ///< to be destroyed at the end of the turn
   };
 
-  Connection(io::Loop& loop, io::UniqueFd fd, uid_t uid, Listener listener);
+  Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Listener listener);
 
   Status start();
 
-  uid_t uid() const { return uid_; }
+  const Peer& peer() const { return peer_; }
   wire::Encoding encoding() const { return framer_.encoding(); }
   bool closed() const { return !fd_; }
   /// Nothing waits to be sent: a notification produced now goes out at once.
@@ -80,7 +88,7 @@ class Connection {
 
   io::Loop& loop_;
   io::UniqueFd fd_;
-  uid_t uid_;
+  Peer peer_;
   Listener listener_;
   io::Poll poll_;
   io::Timer deadline_;  // runs only in the middle of a frame, or while the client does not read

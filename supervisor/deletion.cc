@@ -21,12 +21,14 @@ void Deletion::request(Connection& connection, wire::Request request) {
   double grace = request.params.value("grace", kDefaultGrace);
   bool collect = request.params.value("collect", false);
   if (collect && collector_ == nullptr) collector_ = &connection;
+  task_.note({connection.peer().uid, connection.peer().pid}, "delete");
   connection.expect_reply();
   askers_.push_back({&connection, std::move(request)});
   if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(std::ceil(grace * 1000)));
 }
 
-void Deletion::begin_unasked() {
+void Deletion::begin_unasked(const Actor& actor, const std::string& why) {
+  task_.note(actor, why);
   unasked_ = true;
   if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(kDefaultGrace * 1000));
 }

@@ -22,7 +22,7 @@ class Deletion {
   /// A client's `delete`. One that comes while another is under way shares its outcome.
   void request(Connection& connection, wire::Request request);
   /// Delete without a client: the supervisor was asked to end by a signal, or its session's leader is gone.
-  void begin_unasked();
+  void begin_unasked(const Actor& actor, const std::string& why);
   bool under_way() const { return phase_ != Phase::kNone; }
 
   /// Something ended: to be called after each reaping.

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "protocol/io/directory_names.h"
-#include "protocol/io/files.h"
 
 namespace bgtask::supervisor {
 namespace {
@@ -40,19 +39,6 @@ std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = n
   return content;
 }
 
-// Field `number` of a stat line as proc(5) counts them; only for those after the command's name.
-std::string_view stat_field(std::string_view line, int number) {
-  size_t at = line.rfind(')');
-  if (at == std::string_view::npos) return {};
-  line.remove_prefix(std::min(at + 2, line.size()));
-  for (int field = 3; field < number; ++field) {
-    size_t space = line.find(' ');
-    if (space == std::string_view::npos) return {};
-    line.remove_prefix(space + 1);
-  }
-  return line.substr(0, line.find(' '));
-}
-
 uint64_t number_in(std::string_view text) {
   uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
@@ -76,17 +62,10 @@ void Look::failed(int os_error) {
 }
 
 std::optional<ProcessStat> process_stat(pid_t pid, Look* look) {
-  auto line = read_proc(pid, "stat", look);
-  if (!line || line->empty()) return std::nullopt;
-  std::string_view state = stat_field(*line, 3);
-  if (state.empty()) return std::nullopt;
-  ProcessStat stat;
-  stat.state = state.front();
-  stat.parent = static_cast<pid_t>(number_in(stat_field(*line, 4)));
-  stat.user_ticks = number_in(stat_field(*line, 14));
-  stat.system_ticks = number_in(stat_field(*line, 15));
-  stat.start_ticks = number_in(stat_field(*line, 22));
-  return stat;
+  auto stat = io::process_stat(pid);
+  if (stat) return *stat;
+  if (look != nullptr && stat.error().os_error != 0) look->failed(stat.error().os_error);
+  return std::nullopt;
 }
 
 io::UniqueFd open_pidfd(pid_t pid) {
@@ -158,14 +137,6 @@ uint64_t peak_memory(pid_t pid) {
   size_t at = status->find("VmHWM:");
   if (at == std::string::npos) return 0;
   return std::strtoull(status->c_str() + at + 6, nullptr, 10) * 1024;
-}
-
-std::string boot_id() {
-  auto content = io::read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
-  if (!content) return "";
-  while (!content->empty() && content->back() == '\n')
-    content->pop_back();
-  return *content;
 }
 
 }  // namespace bgtask::supervisor

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/io/process_stat.h"
 #include "protocol/io/unique_fd.h"
 
 namespace bgtask::supervisor {
@@ -21,15 +22,7 @@ struct Look {
   void failed(int os_error);
 };
 
-/// From /proc/PID/stat.
-struct ProcessStat {
-  char state = '?';
-  pid_t parent = 0;
-  uint64_t user_ticks = 0;
-  uint64_t system_ticks = 0;
-  uint64_t start_ticks = 0;  ///< since boot; with the pid it identifies a process
-  bool dead() const { return state == 'Z' || state == 'X'; }
-};
+using io::ProcessStat;
 std::optional<ProcessStat> process_stat(pid_t pid, Look* look = nullptr);
 
 /// A handle on a process, which stays that process's whatever happens to its pid; none if there is no such
@@ -56,7 +49,5 @@ bool is_supervisor(pid_t pid);
 
 /// VmHWM in bytes; 0 if unknown.
 uint64_t peak_memory(pid_t pid);
-
-std::string boot_id();
 
 }  // namespace bgtask::supervisor

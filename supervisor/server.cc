@@ -12,21 +12,27 @@ namespace bgtask::supervisor {
 namespace {
 
 constexpr size_t kMaxConnections = 256;
+constexpr size_t kReserved = 4;  // for whoever may steer the task
 constexpr size_t kMaxConnectionsOfAUser = 64;
 constexpr int kAcceptsATurn = 16;
 constexpr uint64_t kPauseMs = 100;
 
 }  // namespace
 
-Status Server::start(io::UniqueFd listening) {
-  listening_ = std::move(listening);
-  return poll_.start(loop_, listening_.get(), UV_READABLE, [this](int) { on_connect(); });
+Status Server::listen(Endpoint endpoint, io::UniqueFd fd) {
+  Listening& listening = listening_[static_cast<size_t>(endpoint)];
+  listening.poll.stop();
+  listening.fd = std::move(fd);
+  return listening.poll.start(loop_, listening.fd.get(), UV_READABLE,
+                              [this, endpoint](int) { on_connect(endpoint); });
 }
 
 void Server::stop_listening() {
-  poll_.stop();
   pause_.stop();
-  listening_.reset();
+  for (Listening& listening : listening_) {
+    listening.poll.stop();
+    listening.fd.reset();
+  }
 }
 
 uint64_t Server::clients() const {
@@ -40,24 +46,36 @@ void Server::for_each(const std::function<void(Connection&)>& visit) {
   }
 }
 
-void Server::on_connect() {
-  for (int i = 0; i < kAcceptsATurn && accept_one(); ++i) {
+void Server::on_connect(Endpoint endpoint) {
+  for (int i = 0; i < kAcceptsATurn && accept_one(endpoint); ++i) {
   }
 }
 
-bool Server::accept_one() {
-  io::UniqueFd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+// Who asks is settled here, once, by what the kernel recorded at connect. No answer is a refusal.
+Peer Server::peer_of(const io::UniqueFd& fd, Endpoint endpoint) const {
+  Peer peer;
+  auto credentials = io::peer_credentials(fd.get());
+  if (!credentials) return peer;
+  peer.uid = credentials->uid;
+  peer.pid = credentials->pid;
+  bool owner = peer.uid == 0 || peer.uid == ::geteuid();
+  bool watcher = endpoint == Endpoint::kRead && group_ && io::peer_in_group(fd.get(), *group_);
+  peer.allowed = owner || watcher;
+  peer.may_change = owner && endpoint == Endpoint::kControl;
+  return peer;
+}
+
+bool Server::accept_one(Endpoint endpoint) {
+  io::UniqueFd& listening = listening_[static_cast<size_t>(endpoint)].fd;
+  io::UniqueFd fd(::accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
     if (errno == EINTR || errno == ECONNABORTED) return true;
     if (errno != EAGAIN) pause_accepting();
     return false;
   }
-  // Who asks is settled here, once, by what the kernel recorded at connect. No answer is a refusal.
-  auto peer = io::peer_credentials(fd.get());
-  bool allowed = peer && (peer->uid == 0 || peer->uid == ::geteuid());
-  uid_t uid = peer ? peer->uid : static_cast<uid_t>(-1);
+  Peer peer = peer_of(fd, endpoint);
   Connection& connection = connections_.emplace_back(
-      loop_, std::move(fd), uid,
+      loop_, std::move(fd), peer,
       Connection::Listener{[this](Connection& c, wire::Request r) { listener_.request(c, std::move(r)); },
                            [this](Connection& c) { listener_.writable(c); },
                            [this](Connection& c) {
@@ -68,7 +86,7 @@ bool Server::accept_one() {
     connections_.pop_back();
     return true;
   }
-  if (!allowed) {
+  if (!peer.allowed) {
     connection.refuse({ErrorCode::kDenied, "this task belongs to another user", 0, nullptr});
   } else if (!admit(connection)) {
     connection.refuse({ErrorCode::kBusy, "too many connections: close some, or try again later", 0, nullptr});
@@ -78,15 +96,21 @@ bool Server::accept_one() {
 
 bool Server::admit(Connection& connection) {
   auto of_user = std::count_if(connections_.begin(), connections_.end(), [&](const Connection& other) {
-    return !other.closed() && other.uid() == connection.uid();
+    return !other.closed() && other.peer().uid == connection.peer().uid;
   });
-  return clients() <= kMaxConnections && static_cast<size_t>(of_user) <= kMaxConnectionsOfAUser;
+  bool reserved = connection.peer().may_change;
+  return clients() <= (reserved ? kMaxConnections : kMaxConnections - kReserved) &&
+         static_cast<size_t>(of_user) <= kMaxConnectionsOfAUser;
 }
 
 // Out of descriptors the socket stays readable: without a pause the loop would do nothing but fail to accept.
 void Server::pause_accepting() {
-  poll_.set_events(0);
-  pause_.start(loop_, kPauseMs, [this] { poll_.set_events(UV_READABLE); });
+  auto set_events = [this](int events) {
+    for (Listening& listening : listening_)
+      listening.poll.set_events(events);
+  };
+  set_events(0);
+  pause_.start(loop_, kPauseMs, [set_events] { set_events(UV_READABLE); });
 }
 
 void Server::sweep() {

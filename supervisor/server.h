@@ -1,13 +1,15 @@
-// The listening socket and the clients.
+// The listening sockets and the clients.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/io/uv_handles.h"
 #include "supervisor/connection.h"
+#include "supervisor/task_files.h"
 
 namespace bgtask::supervisor {
 
@@ -21,7 +23,10 @@ class Server {
 
   Server(io::Loop& loop, Listener listener) : loop_(loop), listener_(std::move(listener)) {}
 
-  Status start(io::UniqueFd listening);
+  /// Who may use the read endpoint beside the owner and root.
+  void set_group(std::optional<gid_t> group) { group_ = group; }
+  /// Accepts on the endpoint; a second time: on this socket instead of the former one.
+  Status listen(Endpoint endpoint, io::UniqueFd listening);
   /// Accepts nobody any more.
   void stop_listening();
   uint64_t clients() const;
@@ -30,15 +35,20 @@ class Server {
   void sweep();
 
  private:
-  void on_connect();
-  bool accept_one();
+  struct Listening {
+    io::UniqueFd fd;
+    io::Poll poll;
+  };
+  void on_connect(Endpoint endpoint);
+  bool accept_one(Endpoint endpoint);
+  Peer peer_of(const io::UniqueFd& fd, Endpoint endpoint) const;
   bool admit(Connection& connection);
   void pause_accepting();
 
   io::Loop& loop_;
   Listener listener_;
-  io::UniqueFd listening_;
-  io::Poll poll_;
+  Listening listening_[std::size(kEndpoints)];
+  std::optional<gid_t> group_;
   io::Timer pause_;
   io::Timer sweep_;
   std::list<Connection> connections_;

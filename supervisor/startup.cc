@@ -22,21 +22,34 @@
 namespace bgtask::supervisor {
 namespace {
 
+// SIGIO tells that something was removed from the task's directory.
+constexpr int kHandledSignals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGIO};
+
 Result<io::UniqueFd> make_signal_fd() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGCHLD, SIGHUP, SIGINT, SIGTERM})
+  for (int signal : kHandledSignals)
     sigaddset(&signals, signal);
   io::UniqueFd fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd) return fail_errno("cannot make a signalfd", errno);
   return fd;
 }
 
+Result<Supervisor::Listening> listen(TaskFiles& files) {
+  Supervisor::Listening listening;
+  for (Endpoint endpoint : kEndpoints) {
+    auto fd = files.listen(endpoint);
+    if (!fd) return fail(std::move(fd).error());
+    listening[static_cast<size_t>(endpoint)] = std::move(*fd);
+  }
+  return listening;
+}
+
 // Everything up to a published directory. On failure it is removed again by the caller.
-Result<io::UniqueFd> publish_new(Task& task, const std::string& encoded_spec) {
+Result<Supervisor::Listening> publish_new(Task& task, const std::string& encoded_spec) {
   if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
   if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
-  auto listening = task.files().listen();
+  auto listening = listen(task.files());
   if (!listening) return listening;
   if (Status published = task.files().publish(task.id()); !published)
     return fail(std::move(published).error());
@@ -48,8 +61,8 @@ tl::unexpected<Failure> out_of_memory() {
 }
 
 // Up to a running command.
-Result<io::UniqueFd> start_new(Task& task, const std::string& encoded_spec) {
-  auto listening = [&]() -> Result<io::UniqueFd> {
+Result<Supervisor::Listening> start_new(Task& task, const std::string& encoded_spec) {
+  auto listening = [&]() -> Result<Supervisor::Listening> {
     try {
       return publish_new(task, encoded_spec);
     } catch (const std::bad_alloc&) {
@@ -93,8 +106,8 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
   return former;
 }
 
-Result<io::UniqueFd> start_adopted(Task& task, const Former& former) {
-  auto listening = task.files().listen();
+Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
+  auto listening = listen(task.files());
   if (!listening) return listening;
   if (Status published = task.files().publish(task.id()); !published)
     return fail(std::move(published).error());
@@ -103,7 +116,7 @@ Result<io::UniqueFd> start_adopted(Task& task, const Former& former) {
   return listening;
 }
 
-int serve(io::Loop& loop, Task& task, io::UniqueFd listening, Startup& startup) {
+int serve(io::Loop& loop, Task& task, Supervisor::Listening listening, Startup& startup) {
   auto signals = make_signal_fd();
   Supervisor supervisor(loop, task);
   Status started =
@@ -129,8 +142,12 @@ int serve(io::Loop& loop, Task& task, io::UniqueFd listening, Startup& startup) 
   return 0;
 }
 
+std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
+  return spec.share_with ? std::optional<gid_t>(spec.share_with->gid) : std::nullopt;
+}
+
 int supervise_new(io::Loop& loop, Startup startup) {
-  auto files = TaskFiles::create(std::move(startup.pool));
+  auto files = TaskFiles::create(std::move(startup.pool), group_of(startup.spec));
   if (!files) {
     startup.report(fail(std::move(files).error()));
     return 1;
@@ -158,6 +175,7 @@ int supervise_adopted(io::Loop& loop, Startup startup) {
   if (!former) return refuse(std::move(former).error());
   std::string pool_path = startup.spec.pool_path;
   former->spec.pool_path = pool_path;
+  files->set_group(group_of(former->spec));
   Task task(loop, std::move(*files), former->spec, startup.original);
   auto listening = start_adopted(task, *former);
   if (!listening) return refuse(std::move(listening).error());
@@ -180,7 +198,7 @@ OriginalProcess become_supervisor_process() {
   ::signal(SIGXFSZ, SIG_IGN);
   sigset_t blocked;
   sigemptyset(&blocked);
-  for (int signal : {SIGCHLD, SIGHUP, SIGINT, SIGTERM})
+  for (int signal : kHandledSignals)
     sigaddset(&blocked, signal);
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
   ::signal(SIGCHLD, SIG_DFL);  // ignored, as some parents have it, children would vanish unreaped

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "protocol/wire/methods.h"
+#include "protocol/wire/signals.h"
 #include "supervisor/memory_reserve.h"
 #include "supervisor/methods/handlers.h"
 #include "supervisor/subscriptions.h"
@@ -13,7 +14,12 @@
 namespace bgtask::supervisor {
 namespace {
 
+constexpr uint64_t kPutBackMs = 1'000;
 constexpr uint64_t kFarewellMs = 2'000;  // for clients to take their last replies
+
+bool only_looks(const wire::Method& method, const Json& params) {
+  return method.read_only || (method.id == wire::MethodId::kRead && params.value("peek", false));
+}
 
 }  // namespace
 
@@ -55,29 +61,66 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                       }});
 }
 
-Status Supervisor::start(io::UniqueFd listening, io::UniqueFd signals, io::UniqueFd leader) {
+Status Supervisor::start(Listening listening, io::UniqueFd signals, io::UniqueFd leader) {
   signals_ = std::move(signals);
   leader_ = std::move(leader);
   Status started = signals_poll_.start(loop_, signals_.get(), UV_READABLE, [this](int) { on_signals(); });
   if (started && leader_) {
     started = leader_poll_.start(loop_, leader_.get(), UV_READABLE, [this](int) {
       leader_poll_.stop();
-      deletion_.begin_unasked();
+      deletion_.begin_unasked({::geteuid(), ::getpid()}, "delete, since the session's leader has ended,");
     });
   }
-  if (started) started = server_.start(std::move(listening));
+  if (task_.spec().share_with) server_.set_group(task_.spec().share_with->gid);
+  for (Endpoint endpoint : kEndpoints) {
+    if (started) started = server_.listen(endpoint, std::move(listening[static_cast<size_t>(endpoint)]));
+  }
+  // Without it a socket that somebody removes stays away; everything else works.
+  if (Status watched = task_.files().watch(); !watched) task_.files().log(watched.error().message);
   return started;
 }
 
 void Supervisor::on_signals() {
   signalfd_siginfo info{};
-  bool asked_to_end = false;
+  std::optional<signalfd_siginfo> end;
+  bool removed = false;
   // Signals coalesce: one SIGCHLD may stand for many children, so all of them are looked at in any case.
-  while (::read(signals_.get(), &info, sizeof info) == sizeof info)
-    asked_to_end |= info.ssi_signo != SIGCHLD;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGIO)
+      removed = true;
+    else if (info.ssi_signo != SIGCHLD)
+      end = info;
+  }
   task_.reap();
   deletion_.progress();
-  if (asked_to_end) deletion_.begin_unasked();
+  if (removed) put_back();
+  if (end) {
+    deletion_.begin_unasked(
+        {end->ssi_uid, static_cast<pid_t>(end->ssi_pid)},
+        wire::signal_name(static_cast<int>(end->ssi_signo)) + " to the supervisor (delete)");
+  }
+}
+
+// Somebody may have cleaned up where they should not have: without its socket a task could not be reached.
+void Supervisor::put_back() {
+  TaskFiles& files = task_.files();
+  if (finished_ || deletion_.under_way() || files.directory_gone()) return;
+  Status done = files.keep_lock();
+  for (Endpoint endpoint : kEndpoints) {
+    if (files.in_place(endpoint)) continue;
+    auto listening = files.listen(endpoint);
+    Status back =
+        listening ? server_.listen(endpoint, std::move(*listening)) : fail(std::move(listening).error());
+    if (!back) {
+      done = back;
+      continue;
+    }
+    files.log(std::string("'") + TaskFiles::name_of(endpoint) + "' was removed: put back");
+  }
+  if (!files.has_status()) task_.publish();
+  if (done) return;
+  files.log("cannot put back what was removed: " + done.error().message);
+  put_back_again_.start(loop_, kPutBackMs, [this] { put_back(); });
 }
 
 void Supervisor::something_happened() {
@@ -101,6 +144,11 @@ void Supervisor::handle(Connection& connection, wire::Request request) {
       method->id != wire::MethodId::kKill) {
     return connection.reply(request, fail(ErrorCode::kBusy, "the task is being deleted"));
   }
+  if (!connection.peer().may_change && !only_looks(*method, request.params)) {
+    return connection.reply(
+        request, fail(ErrorCode::kDenied,
+                      "this socket only answers what changes nothing of the task ('read' with 'peek')"));
+  }
   if (!memory_reserve_ready()) {
     return connection.reply(request,
                             fail(ErrorCode::kNoMemory, "the supervisor is out of memory; try again later"));
@@ -109,7 +157,11 @@ void Supervisor::handle(Connection& connection, wire::Request request) {
 }
 
 void Supervisor::dispatch(Connection& connection, wire::Request request, wire::MethodId method) {
-  Call call{task_, request.params, connection.encoding(), server_.clients()};
+  Call call{task_,
+            {connection.peer().uid, connection.peer().pid},
+            request.params,
+            connection.encoding(),
+            server_.clients()};
   auto reply = [&](const Result<Json>& result) { connection.reply(request, result); };
   switch (method) {
     case wire::MethodId::kPing:

@@ -1,6 +1,7 @@
 // A task, its clients and what the supervisor is told from outside, tied together.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "protocol/io/unique_fd.h"
@@ -17,11 +18,14 @@ class Supervisor {
  public:
   Supervisor(io::Loop& loop, Task& task);
 
+  /// By endpoint.
+  using Listening = std::array<io::UniqueFd, std::size(kEndpoints)>;
   /// `signals`: a signalfd; `leader`: a pidfd whose end means delete, or none.
-  Status start(io::UniqueFd listening, io::UniqueFd signals, io::UniqueFd leader);
+  Status start(Listening listening, io::UniqueFd signals, io::UniqueFd leader);
 
  private:
   void on_signals();
+  void put_back();
   void handle(Connection& connection, wire::Request request);
   void dispatch(Connection& connection, wire::Request request, wire::MethodId method);
   void something_happened();
@@ -37,6 +41,7 @@ class Supervisor {
   io::Poll signals_poll_;
   io::UniqueFd leader_;
   io::Poll leader_poll_;
+  io::Timer put_back_again_;
   io::Timer farewell_;
   bool finished_ = false;
 };

@@ -99,12 +99,19 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
       original_(original),
       id_(::getpid()),
       meta_(spec_.meta),
-      stdin_(loop) {}
+      stdin_(loop) {
+  auto self = process_stat(id_);
+  supervisor_start_ = self ? self->start_ticks : 0;
+}
 
 Status Task::prepare() {
   auto rings = Rings::create(files_.directory(), spec_);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
+  if (spec_.rings_in_memory) return {};
+  for (const char* ring : {"stdout", "stderr", "data", "index"}) {
+    if (Status shared = files_.share(ring); !shared) return shared;
+  }
   return {};
 }
 
@@ -160,6 +167,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   use(std::move(*rings));
   std::vector<std::string>().swap(spec_.env);
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
+  actions_.resume(published.value("actions", Json::array()));
   auto child = find_published_child(published);
   bool was_running = published.at("status").value("running", false);
   // A child that ended while nobody looked has no pid any more, but its end is still to be told.
@@ -326,6 +334,12 @@ Result<Json> Task::apply_meta(const Json& patch) {
   return meta_;
 }
 
+void Task::note(const Actor& actor, const std::string& action) {
+  if (!actions_.note(actor, action, wall_clock())) return;
+  files_.log(in_words(actor, action));
+  publish();
+}
+
 void Task::reap() {
   siginfo_t change{};
   // Peeked at first: while the child is a zombie its pid and group cannot be anybody else's.
@@ -403,7 +417,8 @@ Json Task::rusage() const {
 }
 
 Json Task::supervision() const {
-  return Json{{"boot_id", boot_id()},
+  return Json{{"boot_id", io::boot_id()},
+              {"start", supervisor_start_},
               {"child_start", child_start_},
               {"pipes",
                {{"stdout", output_->pipe_inode(StreamId::kStdout)},
@@ -436,6 +451,8 @@ Json Task::document() const {
               {"meta", meta_},
               {"child_pid", life_.child() ? Json(*life_.child()) : Json(nullptr)},
               {"former_pids", former_ids_},
+              {"shared_with", spec_.share_with ? Json(spec_.share_with->name) : Json(nullptr)},
+              {"actions", actions_.document()},
               {"runs", life_.runs()},
               {"started_at", life_.started_at()},
               {"ended_at", life_.ended_at()},

@@ -13,6 +13,7 @@
 
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/launch.h"
+#include "supervisor/action_log.h"
 #include "supervisor/child.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/output_streams.h"
@@ -53,6 +54,9 @@ class Task {
   /// Merges and publishes. bad_argument if the whole becomes too large.
   Result<Json> apply_meta(const Json& patch);
 
+  /// Keeps who did what with the task, and publishes it.
+  void note(const Actor& actor, const std::string& action);
+
   /// Looks at all children that changed state: to be called on SIGCHLD.
   void reap();
 
@@ -68,6 +72,8 @@ class Task {
   /// After a consumer made room in a ring.
   void room_made(StreamId stream);
   pid_t id() const { return id_; }
+  /// Writes the info document where readers find it; tried again later if that fails.
+  void publish();
 
   OutputStreams& output() { return *output_; }
   StdinQueue& stdin_queue() { return stdin_; }
@@ -88,7 +94,6 @@ class Task {
   void refresh_adopted_state();
   void reattach_streams(std::optional<pid_t> child, const Json& published);
   void lock_again();
-  void publish();
   Json document() const;
   Json supervision() const;
   Json rusage() const;
@@ -101,6 +106,7 @@ class Task {
   pid_t id_;
   Lifecycle life_;
   Json meta_;
+  ActionLog actions_;
   std::unique_ptr<OutputStreams> output_;
   StdinQueue stdin_;
   ProcessTree tree_;
@@ -109,6 +115,7 @@ class Task {
   io::UniqueFd child_handle_;
   io::Poll child_poll_;  // only for an adopted child: our own children announce themselves by SIGCHLD
   uint64_t child_start_ = 0;
+  uint64_t supervisor_start_ = 0;
   io::UniqueFd lock_file_;
   std::optional<Outcome> pending_end_;
   std::optional<struct rusage> usage_;  // of the last run that ended

@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kBacklog = 128;
 constexpr size_t kMaxLaunch = 64 << 20;
-constexpr off_t kMaxLog = 256 << 10;
+constexpr off_t kMaxLog = 128 << 10;
 // Beyond PID_MAX_LIMIT (include/linux/threads.h: 4 * 1024 * 1024): an id that can never be a pid.
 constexpr int kFirstAsideId = 4 * 1024 * 1024 + 1;
 constexpr int kAsideTries = 10'000;
@@ -79,8 +79,13 @@ Status remove_entries(int directory) {
 
 }  // namespace
 
-Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd) {
+const char* TaskFiles::name_of(Endpoint endpoint) {
+  return endpoint == Endpoint::kControl ? "socket" : "read";
+}
+
+Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::optional<gid_t> group) {
   TaskFiles files;
+  files.group_ = group;
   files.pool_ = std::move(pool_fd);
   files.name_ = random_name(".tmp-");
   if (::mkdirat(files.pool_.get(), files.name_.c_str(), 0700) != 0) {
@@ -89,6 +94,10 @@ Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd) {
   auto directory = open_directory(files.pool_.get(), files.name_);
   if (!directory) return fail(std::move(directory).error());
   files.directory_ = std::move(*directory);
+  if (Status opened = files.open_to_group(); !opened) {
+    static_cast<void>(files.remove());
+    return fail(std::move(opened).error());
+  }
   files.lock_.reset(::openat(files.directory(), "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!files.lock_ || !try_lock(files.lock_.get())) {
     int error = errno;
@@ -117,14 +126,76 @@ Result<TaskFiles> TaskFiles::take_over(io::UniqueFd pool_fd, pid_t former_id) {
   return files;
 }
 
-Result<io::UniqueFd> TaskFiles::listen() {
-  ::unlinkat(directory(), "socket.new", 0);
-  auto fd = io::listen_at(directory(), "socket.new", kBacklog);
-  if (!fd) return fd;
-  if (::renameat(directory(), "socket.new", directory(), "socket") != 0) {
-    return fail_errno("cannot put the socket in place", errno);
+// With the group's bit set, what is made in the directory belongs to the group from its first moment.
+Status TaskFiles::open_to_group() const {
+  if (!group_) return {};
+  if (::fchown(directory(), static_cast<uid_t>(-1), *group_) != 0 || ::fchmod(directory(), 02750) != 0) {
+    return fail_errno("cannot share the task with group " + std::to_string(*group_) +
+                          " ('share_with'; only root can share with a group it is not in)",
+                      errno, ErrorCode::kDenied);
   }
+  return {};
+}
+
+Status TaskFiles::share(const char* name) const {
+  if (!group_ || ::fchmodat(directory(), name, shared_mode(), 0) == 0) return {};
+  return fail_errno(std::string("cannot share '") + name + "'", errno);
+}
+
+Result<io::UniqueFd> TaskFiles::listen(Endpoint endpoint) {
+  const std::string name = name_of(endpoint), fresh = name + ".new";
+  ::unlinkat(directory(), fresh.c_str(), 0);
+  auto fd = io::listen_at(directory(), fresh.c_str(), kBacklog);
+  if (!fd) return fd;
+  // Under its temporary name it was ours alone; it gets what it is to have before anybody looks for it.
+  bool shared = endpoint == Endpoint::kRead && group_;
+  struct stat st {};
+  if ((shared && ::fchmodat(directory(), fresh.c_str(), 0660, 0) != 0) ||
+      ::fstatat(directory(), fresh.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+      ::renameat(directory(), fresh.c_str(), directory(), name.c_str()) != 0) {
+    return fail_errno("cannot put the socket '" + name + "' in place", errno);
+  }
+  sockets_[static_cast<size_t>(endpoint)] = st.st_ino;
   return fd;
+}
+
+Status TaskFiles::watch() const {
+  if (::fcntl(directory(), F_NOTIFY, DN_DELETE | DN_MULTISHOT) == 0) return {};
+  return fail_errno("cannot watch the task's directory", errno);
+}
+
+bool TaskFiles::in_place(Endpoint endpoint) const {
+  struct stat st {};
+  return ::fstatat(directory(), name_of(endpoint), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         st.st_ino == sockets_[static_cast<size_t>(endpoint)];
+}
+
+bool TaskFiles::has_status() const {
+  return ::faccessat(directory(), "status", F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+Status TaskFiles::keep_lock() {
+  struct stat held {
+  }, named{};
+  if (::fstat(lock_.get(), &held) != 0) return fail_errno("cannot examine the lock", errno);
+  if (::fstatat(directory(), "lock", &named, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (held.st_ino == named.st_ino) return {};
+    return fail(ErrorCode::kExists, "the lock was replaced by somebody else's");
+  }
+  // Held before it has its name: nobody ever finds it free.
+  ::unlinkat(directory(), "lock.new", 0);
+  io::UniqueFd lock(::openat(directory(), "lock.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!lock || !try_lock(lock.get()) ||
+      ::renameat2(directory(), "lock.new", directory(), "lock", RENAME_NOREPLACE) != 0) {
+    return fail_errno("cannot make the lock again", errno);
+  }
+  lock_ = std::move(lock);
+  return {};
+}
+
+bool TaskFiles::directory_gone() const {
+  struct stat st {};
+  return ::fstat(directory(), &st) == 0 && st.st_nlink == 0;
 }
 
 Status TaskFiles::publish(pid_t id) {
@@ -167,7 +238,7 @@ Status TaskFiles::move_aside(const std::string& name) {
 }
 
 Status TaskFiles::write_status(const Json& document) {
-  return io::replace_file(directory(), "status", wire::encode_json(document) + "\n");
+  return io::replace_file(directory(), "status", wire::encode_json(document) + "\n", shared_mode());
 }
 
 Result<Json> TaskFiles::read_status() const {
@@ -188,7 +259,8 @@ void TaskFiles::log(std::string_view line) {
   io::UniqueFd fd(::openat(directory(), "log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return;
   struct stat st {};
-  if (::fstat(fd.get(), &st) == 0 && st.st_size > kMaxLog) return;  // a log that grew this far repeats itself
+  if (::fstat(fd.get(), &st) == 0 && st.st_size > kMaxLog)
+    ::renameat(directory(), "log", directory(), "log.old");  // this line is the last one there
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   tm utc{};

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,10 +15,17 @@
 
 namespace bgtask::supervisor {
 
+/// The task's sockets: one to steer it by, one that only answers questions.
+enum class Endpoint { kControl, kRead };
+inline constexpr Endpoint kEndpoints[] = {Endpoint::kControl, Endpoint::kRead};
+
 class TaskFiles {
  public:
-  /// Makes a hidden directory in the pool, with the lock file held.
-  static Result<TaskFiles> create(io::UniqueFd pool_fd);
+  /// "socket" or "read".
+  static const char* name_of(Endpoint endpoint);
+  /// Makes a hidden directory in the pool, with the lock file held. Members of the group, if there is one,
+  /// may enter it and read what share() names.
+  static Result<TaskFiles> create(io::UniqueFd pool_fd, std::optional<gid_t> group);
   /// Opens the directory of a dead task and takes its lock: running if a supervisor holds it, not_found.
   static Result<TaskFiles> take_over(io::UniqueFd pool_fd, pid_t former_id);
 
@@ -25,8 +34,26 @@ class TaskFiles {
 
   int directory() const { return directory_.get(); }
 
-  /// Binds and listens on `socket`; one that is there from a dead supervisor is replaced atomically.
-  Result<io::UniqueFd> listen();
+  /// Whom a task that was taken over had been shared with.
+  void set_group(std::optional<gid_t> group) { group_ = group; }
+  /// Lets the group read a file.
+  Status share(const char* name) const;
+
+  /// Binds and listens on the endpoint's socket; one that is there from a dead supervisor is replaced
+  /// atomically.
+  Result<io::UniqueFd> listen(Endpoint endpoint);
+
+  /// From now on SIGIO is sent when something vanishes from the directory (also when a file is replaced).
+  /// dnotify (fcntl(2), F_NOTIFY) and not inotify, of which a user has 128 instances only.
+  Status watch() const;
+  /// Whether the socket that the endpoint listens on is still the one in the directory.
+  bool in_place(Endpoint endpoint) const;
+  bool has_status() const;
+  /// Whether the lock that is held is the one in the directory; makes and takes a new one if there is none.
+  Status keep_lock();
+  /// Whether the directory itself was removed under us: then nothing can be put back into it.
+  bool directory_gone() const;
+
   /// Gives the directory its name, the task's id. A dead task's directory that has the name is moved aside,
   /// to an id no process can have; anything else there is `exists`.
   Status publish(pid_t id);
@@ -35,7 +62,7 @@ class TaskFiles {
   Result<Json> read_status() const;
   Status write_launch(std::string_view encoded);
   Result<std::string> read_launch() const;
-  /// Appends a line to the supervisor's log.
+  /// Appends a line to the supervisor's log; a log that has grown long becomes "log.old".
   void log(std::string_view line);
   /// Whether the pool's file system keeps its files on a disk.
   bool on_disk() const;
@@ -44,9 +71,14 @@ class TaskFiles {
 
  private:
   TaskFiles() = default;
+  Status open_to_group() const;
   Status move_aside(const std::string& name);
   bool in_place() const;  // the name still is this directory's
 
+  mode_t shared_mode() const { return group_ ? 0640 : 0600; }
+
+  std::optional<gid_t> group_;
+  ino_t sockets_[std::size(kEndpoints)] = {};
   io::UniqueFd pool_;
   io::UniqueFd directory_;
   io::UniqueFd lock_;

@@ -96,6 +96,8 @@ class RunVerb : public Verb {
         &behavior_);
     command.option("--lock-file", "FILE", "start only if FILE can be locked; held while the command runs",
                    &options_.lock_file);
+    command.option("--share-with", "GROUP", "let members of GROUP watch the task, not steer it",
+                   &options_.share_with);
     command.choice("--on-supervisor-death", {"keep", "kill"},
                    "what becomes of the command then (default: keep)", &on_death_);
     command.choice("--if-exists", {"attach", "fail", "replace", "restart"},

@@ -1,23 +1,17 @@
-#include <fcntl.h>
-
-#include <charconv>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "client/src/ring_reading.h"
 #include "client/src/stream_names.h"
 #include "client/src/task_directory.h"
 #include "protocol/io/files.h"
+#include "protocol/io/process_stat.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/methods.h"
 
 namespace bgtask {
 namespace {
-
-constexpr size_t kMaxProcFile = 64 * 1024;
 
 /// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
 void restore_bytes(Json& value) {
@@ -73,35 +67,6 @@ void mark_lost(Json& document) {
   status["state"] = "lost";
 }
 
-struct ProcessStat {
-  char state;
-  std::uint64_t start;  // clock ticks since boot
-};
-
-/// The name in /proc/PID/stat may contain anything, so the fields are counted from the last parenthesis.
-std::optional<ProcessStat> parse_stat(std::string_view stat) {
-  const size_t name_end = stat.rfind(") ");
-  if (name_end == std::string_view::npos || name_end + 2 >= stat.size()) return std::nullopt;
-  stat.remove_prefix(name_end + 2);
-  ProcessStat result{stat.front(), 0};
-  for (int field = 3; field < 22; ++field) {
-    const size_t space = stat.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    stat.remove_prefix(space + 1);
-  }
-  const auto [end, error] = std::from_chars(stat.data(), stat.data() + stat.size(), result.start);
-  if (error != std::errc()) return std::nullopt;
-  return result;
-}
-
-std::optional<std::string> read_proc(const std::string& path) {
-  Result<std::string> text = io::read_file(AT_FDCWD, path.c_str(), kMaxProcFile);
-  if (!text) return std::nullopt;
-  while (text->ends_with('\n'))
-    text->pop_back();
-  return std::move(*text);
-}
-
 }  // namespace
 
 Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
@@ -126,15 +91,10 @@ bool child_alive(const Json& snapshot) {
   if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
     return false;
 
-  const std::optional<std::string> boot = read_proc("/proc/sys/kernel/random/boot_id");
-  if (!boot || *boot_id != *boot) return false;
-  const std::optional<std::string> stat =
-      read_proc("/proc/" + std::to_string(child->get<std::int64_t>()) + "/stat");
-  if (!stat) return false;
-  const std::optional<ProcessStat> process = parse_stat(*stat);
+  if (*boot_id != io::boot_id()) return false;
+  const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
   // A zombie has ended; its new parent merely has not looked yet.
-  return process && process->start == start->get<std::uint64_t>() && process->state != 'Z' &&
-         process->state != 'X';
+  return process && process->start_ticks == start->get<std::uint64_t>() && !process->dead();
 }
 
 }  // namespace bgtask

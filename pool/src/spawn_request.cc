@@ -199,6 +199,10 @@ Status put_life(const SpawnOptions& options, wire::LaunchSpec* spec) {
   if (!behavior) return fail(std::move(behavior.error()));
   spec->behavior = *behavior;
   spec->kill_on_supervisor_death = options.on_supervisor_death == OnSupervisorDeath::kKill;
+  if (Status ok = no_nul("share_with", options.share_with); !ok) return ok;
+  Result<std::optional<wire::GroupSpec>> group = resolve_group(options.share_with);
+  if (!group) return fail(std::move(group.error()));
+  spec->share_with = *std::move(group);
   if (options.lock_file.empty()) return {};
   Result<std::string> lock_file = absolute("lock_file", options.lock_file);
   if (!lock_file) return fail(std::move(lock_file.error()));

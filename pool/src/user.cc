@@ -30,8 +30,23 @@ std::optional<uid_t> number_of(const std::string& text) {
   return number;
 }
 
-tl::unexpected<Failure> user_failure(const std::string& name, const std::string& why, int os_error) {
-  return fail(Failure{ErrorCode::kBadArgument, "user '" + name + "': " + why, os_error, nullptr});
+tl::unexpected<Failure> lookup_failure(const char* what, const std::string& name, int error) {
+  std::string text = std::string(what) + " '" + name + "': ";
+  // Several errnos mean "no such one", depending on the name service asked.
+  bool unknown = error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+  if (unknown)
+    return fail(Failure{ErrorCode::kBadArgument, text + "there is no such " + what, ENOENT, nullptr});
+  return fail(Failure{ErrorCode::kBadArgument, text + "cannot be looked up: " + std::strerror(error), error,
+                      nullptr});
+}
+
+// Calls a lookup of the C library with a buffer that is large enough for it.
+template <class Lookup>
+int with_buffer(std::vector<char>& buffer, Lookup lookup) {
+  int error = ERANGE;
+  while ((error = lookup(buffer.data(), buffer.size())) == ERANGE && buffer.size() < kLargestBuffer)
+    buffer.resize(buffer.size() * 2);
+  return error;
 }
 
 // A name wins over a number where both would fit, as with chown(1).
@@ -39,21 +54,15 @@ Result<Account> account_of(const std::string& name) {
   std::vector<char> buffer(kFirstBuffer);
   passwd entry{};
   passwd* found = nullptr;
-  auto ask = [&](auto lookup) {
-    int error = ERANGE;
-    while ((error = lookup()) == ERANGE && buffer.size() < kLargestBuffer)
-      buffer.resize(buffer.size() * 2);
-    return error;
-  };
-  int error = ask([&] { return ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found); });
+  int error = with_buffer(buffer, [&](char* text, size_t size) {
+    return ::getpwnam_r(name.c_str(), &entry, text, size, &found);
+  });
   if (std::optional<uid_t> number = number_of(name); found == nullptr && number) {
-    error = ask([&] { return ::getpwuid_r(*number, &entry, buffer.data(), buffer.size(), &found); });
+    error = with_buffer(
+        buffer, [&](char* text, size_t size) { return ::getpwuid_r(*number, &entry, text, size, &found); });
   }
-  if (found != nullptr) return Account{entry.pw_name, entry.pw_uid, entry.pw_gid};
-  // Several errnos mean "no such user", depending on the name service asked.
-  bool unknown = error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
-  if (unknown) return user_failure(name, "there is no such user", ENOENT);
-  return user_failure(name, std::string("cannot be looked up: ") + std::strerror(error), error);
+  if (found == nullptr) return lookup_failure("user", name, error);
+  return Account{entry.pw_name, entry.pw_uid, entry.pw_gid};
 }
 
 std::vector<gid_t> groups_of(const Account& account) {
@@ -77,6 +86,20 @@ Result<std::optional<wire::UserSpec>> resolve_user(const std::string& name) {
   if (::geteuid() == 0) return wire::UserSpec{account->name, account->uid, account->gid, groups_of(*account)};
   if (account->uid == ::geteuid()) return std::nullopt;
   return fail(ErrorCode::kDenied, "user '" + name + "': only root can run a task as another user");
+}
+
+// A number is a group whether or not it has a name, as with chgrp(1).
+Result<std::optional<wire::GroupSpec>> resolve_group(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  std::vector<char> buffer(kFirstBuffer);
+  group entry{};
+  group* found = nullptr;
+  int error = with_buffer(buffer, [&](char* text, size_t size) {
+    return ::getgrnam_r(name.c_str(), &entry, text, size, &found);
+  });
+  if (found != nullptr) return wire::GroupSpec{entry.gr_name, entry.gr_gid};
+  if (std::optional<gid_t> number = number_of(name)) return wire::GroupSpec{name, *number};
+  return lookup_failure("group", name, error);
 }
 
 }  // namespace bgtask

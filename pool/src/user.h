@@ -1,4 +1,4 @@
-// Users by name or number.
+// Users and groups by name or number.
 #pragma once
 
 #include <optional>
@@ -13,5 +13,9 @@ namespace bgtask {
 /// there is nothing to change: for an empty name, and for the caller itself where it is not root.
 /// bad_argument with ENOENT for an unknown one, denied for another one where the caller is not root.
 Result<std::optional<wire::UserSpec>> resolve_user(const std::string& name);
+
+/// The group `name` (a name or a number); nothing for an empty name. bad_argument with ENOENT for an unknown
+/// one.
+Result<std::optional<wire::GroupSpec>> resolve_group(const std::string& name);
 
 }  // namespace bgtask

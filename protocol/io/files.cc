@@ -61,11 +61,14 @@ Status write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-Status replace_file(int dir_fd, const char* name, std::string_view content) {
+Status replace_file(int dir_fd, const char* name, std::string_view content, mode_t mode) {
   std::string fresh = std::string(name) + ".new";
   UniqueFd fd(::openat(dir_fd, fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail_errno("cannot create " + quoted(fresh.c_str()), errno);
-  if (Status written = write_all(fd.get(), content); !written) {
+  Status written = write_all(fd.get(), content);
+  if (written && mode != 0600 && ::fchmod(fd.get(), mode) != 0)
+    written = fail_errno("cannot set its mode", errno);
+  if (!written) {
     written.error().message = quoted(fresh.c_str()) + ": " + written.error().message;
     ::unlinkat(dir_fd, fresh.c_str(), 0);
     return written;

@@ -18,9 +18,9 @@ namespace bgtask::io {
 /// root: denied.
 Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, const uid_t* owner = nullptr);
 
-/// Replaces `name` in `dir_fd`: writes `name` + ".new" (0600), then renames it. On failure the old file
-/// stays.
-Status replace_file(int dir_fd, const char* name, std::string_view content);
+/// Replaces `name` in `dir_fd`: writes `name` + ".new", then renames it. On failure the old file stays.
+/// `mode` is exact where it is more than 0600.
+Status replace_file(int dir_fd, const char* name, std::string_view content, mode_t mode = 0600);
 
 /// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large.
 Result<std::string> read_all(int fd, size_t max_size);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,6 +13,9 @@
 
 namespace bgtask::io {
 namespace {
+
+// Somebody in more groups is refused where a group decides.
+constexpr size_t kMaxGroups = 1024;
 
 // The directory's descriptor stands for its path, whose length then does not matter.
 sockaddr_un address_of(int dir_fd, const char* name) {
@@ -78,7 +82,18 @@ Result<PeerCredentials> peer_credentials(int socket_fd) {
       size != sizeof credentials) {
     return fail(ErrorCode::kDenied, "the kernel does not say who is at the other end of the socket");
   }
-  return PeerCredentials{credentials.pid, credentials.uid};
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
+bool peer_in_group(int socket_fd, gid_t group) {
+  auto peer = peer_credentials(socket_fd);
+  if (!peer) return false;
+  if (peer->gid == group) return true;
+  gid_t groups[kMaxGroups];
+  socklen_t size = sizeof groups;
+  if (::getsockopt(socket_fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) != 0) return false;
+  gid_t* end = groups + size / sizeof(gid_t);
+  return std::find(groups, end, group) != end;
 }
 
 }  // namespace bgtask::io

@@ -14,6 +14,11 @@ Json user_json(const std::optional<UserSpec>& user) {
   return Json{{"name", user->name}, {"uid", user->uid}, {"gid", user->gid}, {"groups", user->groups}};
 }
 
+Json group_json(const std::optional<GroupSpec>& group) {
+  if (!group) return nullptr;
+  return Json{{"name", group->name}, {"gid", group->gid}};
+}
+
 Json limits_json(const LaunchSpec& spec) {
   Json limits = Json::object();
   for (const auto& [name, pair] : spec.limits)
@@ -40,6 +45,11 @@ std::optional<UserSpec> user_spec(const Json& user) {
                   user.at("gid").get<gid_t>(), user.at("groups").get<std::vector<gid_t>>()};
 }
 
+std::optional<GroupSpec> group_spec(const Json& group) {
+  if (group.is_null()) return std::nullopt;
+  return GroupSpec{group.at("name").get<std::string>(), group.at("gid").get<gid_t>()};
+}
+
 LaunchSpec decode(const Json& document) {
   LaunchSpec spec;
   spec.exec = texts(document.at("exec"));
@@ -60,6 +70,7 @@ LaunchSpec decode(const Json& document) {
   document.at("behavior").get_to(spec.behavior);
   spec.lock_file = text(document.at("lock_file"));
   document.at("kill_on_supervisor_death").get_to(spec.kill_on_supervisor_death);
+  spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
   spec.pool_path = text(document.at("pool_path"));
   if (!document.at("adopt").is_null()) spec.adopt = document.at("adopt").get<pid_t>();
   return spec;
@@ -89,6 +100,7 @@ Json to_json(const LaunchSpec& spec) {
               {"behavior", spec.behavior},
               {"lock_file", spec.lock_file},
               {"kill_on_supervisor_death", spec.kill_on_supervisor_death},
+              {"share_with", group_json(spec.share_with)},
               {"pool_path", spec.pool_path},
               {"adopt", spec.adopt ? Json(*spec.adopt) : Json(nullptr)}};
 }

@@ -38,6 +38,12 @@ struct UserSpec {
   std::vector<gid_t> groups;
 };
 
+/// A group whose members may watch the task; resolved by the launcher.
+struct GroupSpec {
+  std::string name;
+  gid_t gid = 0;
+};
+
 struct LaunchSpec {
   std::vector<std::string> exec;
   std::vector<std::string> env;  ///< "K=V", complete but for BGTASK_*
@@ -55,7 +61,8 @@ struct LaunchSpec {
   std::string behavior = "daemon";  ///< daemon, background, foreground
   std::string lock_file;            ///< absolute, or empty
   bool kill_on_supervisor_death = false;
-  std::string pool_path;  ///< absolute; for BGTASK_POOL
+  std::optional<GroupSpec> share_with;  ///< may be missing in a request of an older client
+  std::string pool_path;                ///< absolute; for BGTASK_POOL
   std::optional<pid_t>
       adopt;  ///< take over this dead task instead (everything else but pool_path is ignored)
 };

@@ -16,6 +16,12 @@ Scope scope_of(const Json& params) {
   return scope == "tree" ? Scope::kTree : Scope::kGroup;
 }
 
+Result<Json> pause(const Call& call, bool stop) {
+  auto count = call.task.pause(stop);
+  if (count) call.task.note(call.actor, stop ? "pause" : "resume");
+  return signalled(count);
+}
+
 }  // namespace
 
 Result<Json> handle_apply_meta(const Call& call) {
@@ -24,19 +30,24 @@ Result<Json> handle_apply_meta(const Call& call) {
 
 Result<Json> handle_kill(const Call& call) {
   int signal = *wire::signal_number(call.params.value("signal", Json("KILL")));
-  return signalled(call.task.kill(signal, scope_of(call.params)));
+  auto count = call.task.kill(signal, scope_of(call.params));
+  if (count)
+    call.task.note(call.actor, wire::signal_name(signal) + " to the " + call.params.value("scope", "group"));
+  return signalled(count);
 }
 
 Result<Json> handle_pause(const Call& call) {
-  return signalled(call.task.pause(call.params.value("pause", true)));
+  return pause(call, call.params.value("pause", true));
 }
 
 Result<Json> handle_resume(const Call& call) {
-  return signalled(call.task.pause(false));
+  return pause(call, false);
 }
 
 Result<Json> handle_restart(const Call& call) {
-  return call.task.restart();
+  auto result = call.task.restart();
+  if (result && (*result)["restarted"] == true) call.task.note(call.actor, "restart");
+  return result;
 }
 
 }  // namespace bgtask::supervisor

@@ -11,6 +11,7 @@ namespace bgtask::supervisor {
 
 struct Call {
   Task& task;
+  Actor actor;
   const Json& params;
   wire::Encoding encoding;  ///< of the reply: it bounds the size of a page
   uint64_t clients;

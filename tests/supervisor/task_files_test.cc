@@ -27,7 +27,7 @@ class TaskFilesTest : public testing::Test {
   io::UniqueFd open_pool() const {
     return io::UniqueFd(::open(pool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
-  TaskFiles make() const { return TaskFiles::create(open_pool()).value(); }
+  TaskFiles make() const { return TaskFiles::create(open_pool(), std::nullopt).value(); }
   size_t entries() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(pool_), fs::directory_iterator()));
   }
@@ -40,7 +40,7 @@ TEST_F(TaskFilesTest, HiddenUntilPublishedGoneWhenRemoved) {
   ASSERT_EQ(entries(), 1u);
   EXPECT_EQ(fs::directory_iterator(pool_)->path().filename().string().front(), '.');
   ASSERT_TRUE(files.write_launch("launch"));
-  ASSERT_TRUE(files.listen());
+  ASSERT_TRUE(files.listen(Endpoint::kControl));
   ASSERT_TRUE(files.publish(4711));
   EXPECT_TRUE(fs::exists(pool_ / "4711" / "socket"));
   struct stat st {};

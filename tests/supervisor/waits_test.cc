@@ -18,7 +18,7 @@ class WaitsTest : public testing::Test {
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
     client_.reset(fds[1]);
     connection_ = std::make_unique<Connection>(
-        loop_, io::UniqueFd(fds[0]), 0,
+        loop_, io::UniqueFd(fds[0]), Peer{},
         Connection::Listener{[](Connection&, wire::Request) {}, [](Connection&) {}, [](Connection&) {}});
     ASSERT_TRUE(connection_->start());
   }

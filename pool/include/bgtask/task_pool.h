@@ -98,6 +98,11 @@ struct SpawnOptions {
   Behavior behavior = Behavior::kDaemon;
   std::string lock_file = {};  ///< locked while the child runs; spawn throws `locked` if it cannot be had
   OnSupervisorDeath on_supervisor_death = OnSupervisorDeath::kKeep;
+
+  // Who may watch it.
+  std::string share_with =
+      {};  ///< a group, by name or number: its members may look at the task and read its
+           ///< output (not steer it), where the pool lets them in; the caller must be in it, or root
 };
 
 /// How to make the pool's directory if it does not exist. The mode is exact, whatever the umask.

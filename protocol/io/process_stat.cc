@@ -1,0 +1,71 @@
+#include "protocol/io/process_stat.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+
+#include "protocol/io/files.h"
+#include "protocol/io/unique_fd.h"
+
+namespace bgtask::io {
+namespace {
+
+// Longer than any line: 52 numbers and a name of 64 bytes at most (fs/proc/array.c).
+constexpr size_t kMaxLine = 2048;
+
+// Field `number` of the line as proc(5) counts them; only for those after the command's name, which may
+// itself hold parentheses and blanks.
+std::string_view field(std::string_view line, int number) {
+  const size_t name_end = line.rfind(')');
+  if (name_end == std::string_view::npos) return {};
+  line.remove_prefix(std::min(name_end + 2, line.size()));
+  for (int at = 3; at < number; ++at) {
+    const size_t space = line.find(' ');
+    if (space == std::string_view::npos) return {};
+    line.remove_prefix(space + 1);
+  }
+  return line.substr(0, line.find(' '));
+}
+
+uint64_t number_in(std::string_view text) {
+  uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+Result<ProcessStat> process_stat(pid_t pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno(std::string("cannot open ") + path, errno);
+  char buffer[kMaxLine];
+  const ssize_t size = ::read(fd.get(), buffer, sizeof buffer);
+  if (size < 0) return fail_errno(std::string("cannot read ") + path, errno == ESRCH ? ENOENT : errno);
+  const std::string_view line(buffer, static_cast<size_t>(size));
+  const std::string_view state = field(line, 3);
+  if (state.empty()) return fail(ErrorCode::kNotFound, std::string(path) + " is empty");
+  ProcessStat stat;
+  stat.state = state.front();
+  stat.parent = static_cast<pid_t>(number_in(field(line, 4)));
+  stat.user_ticks = number_in(field(line, 14));
+  stat.system_ticks = number_in(field(line, 15));
+  stat.start_ticks = number_in(field(line, 22));
+  return stat;
+}
+
+std::string boot_id() {
+  auto content = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
+  if (!content) return "";
+  while (!content->empty() && content->back() == '\n')
+    content->pop_back();
+  return *content;
+}
+
+}  // namespace bgtask::io

@@ -1,0 +1,28 @@
+// What /proc/PID/stat tells.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "protocol/wire/result.h"
+
+namespace bgtask::io {
+
+struct ProcessStat {
+  char state = '?';
+  pid_t parent = 0;
+  uint64_t user_ticks = 0;
+  uint64_t system_ticks = 0;
+  uint64_t start_ticks = 0;  ///< since boot; with the pid and the boot's id it identifies a process
+  bool dead() const { return state == 'Z' || state == 'X'; }
+};
+
+/// not_found where there is no such process; other failures say nothing about it.
+Result<ProcessStat> process_stat(pid_t pid);
+
+/// The kernel's random id of this boot; "" if it cannot be read.
+std::string boot_id();
+
+}  // namespace bgtask::io
