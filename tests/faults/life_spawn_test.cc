@@ -1,0 +1,69 @@
+// A spawn whose supervisor dies, or is failed by the kernel, at each system call it makes: a whole task, or a
+// typed error and nothing left.
+#include <csignal>
+
+#include "tests/faults/life_fixture.h"
+
+namespace bgtask::faults {
+namespace {
+
+class LifeOfSpawn : public LifeTest {
+ protected:
+  SpawnOptions options() const { return {.exec = awkward_command({"sleep"})}; }
+
+  /// The calls of a supervisor from its exec to its answer, and a little further.
+  std::vector<SystemCall> calls_of_spawn() {
+    return calls_made([this](const TaskPool& pool) {
+      Task task = pool.spawn(options());
+      const pid_t child = child_of(task);
+      end_supervisor(task.pid());
+      e2e::send_signal(child, SIGKILL);
+      EXPECT_TRUE(eventually([&] { return e2e::gone(child); }));
+      pool.gc();
+    });
+  }
+  /// Spawns under a fault. The error's word, "" if there is a task; that one is gone again.
+  std::string spawn_with(const std::vector<std::string>& fault) {
+    std::optional<Task> task;
+    const std::string word = word_of([&] { task = traced(fault).spawn(options()); });
+    if (task) expect_whole_then_remove(*task);
+    return word;
+  }
+};
+
+TEST_F(LifeOfSpawn, G1_IsAllOrNothingWhereverTheSupervisorDies) {
+  std::map<std::string, int> outcomes;
+  for (const SystemCall& call : selection(calls_of_spawn(), 3)) {
+    SCOPED_TRACE("killed at " + call.name + " number " + std::to_string(call.nth));
+    ++outcomes[spawn_with(crashing(call))];
+    pool().gc();
+    expect_only_bystander();
+  }
+  for (auto& [w, n] : outcomes)
+    std::cerr << w << " " << n << "\n";
+}
+
+TEST_F(LifeOfSpawn, G1_G8_IsAllOrNothingWhateverCallFails) {
+  const std::vector<std::string> errors = {"EIO", "ENOMEM", "EINTR", "ENOSPC", "EACCES", "EMFILE", "EAGAIN"};
+  std::map<std::string, int> outcomes;
+  size_t next = 0;
+  for (const SystemCall& call : selection(calls_of_spawn(), 2)) {
+    if (!can_fail(call)) continue;
+    const size_t tries = scaled<size_t>(1, errors.size());
+    for (size_t i = 0; i < tries; ++i) {
+      const std::string& error = errors[next++ % errors.size()];
+      SCOPED_TRACE(call.name + " number " + std::to_string(call.nth) + " failed with " + error);
+      const std::string word = spawn_with(failing(call, error));
+      ++outcomes[word];
+      if (!word.empty()) std::cerr << call.name << call.nth << error << " -> " << word << "\n";
+      // A supervisor that lived to tell left nothing; one that broke down leaves what gc removes.
+      if (word == "lost") pool().gc();
+      expect_only_bystander();
+    }
+  }
+  for (auto& [w, n] : outcomes)
+    std::cerr << w << " " << n << "\n";
+}
+
+}  // namespace
+}  // namespace bgtask::faults
