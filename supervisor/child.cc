@@ -252,16 +252,21 @@ void reset_signals() {
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, sizeof nothing);
 }
 
+[[noreturn]] void give_up_streams(int report_fd) {
+  if (errno == EINVAL) errno = EMFILE;  // invalid is a number beyond the limit
+  give_up(report_fd, Step::kStreams);
+}
+
 void place_streams(const ChildEnds& ends, int& report_fd) {
   // Above everything that will be replaced, so that no dup2 below overwrites a source.
   constexpr int kSafe = 10;
   int high[4];
   for (int i = 0; i < 4; ++i) {
     high[i] = ::fcntl(ends.fds[i].get(), F_DUPFD_CLOEXEC, kSafe);
-    if (high[i] < 0) give_up(report_fd, Step::kStreams);
+    if (high[i] < 0) give_up_streams(report_fd);
   }
   int report = ::fcntl(report_fd, F_DUPFD_CLOEXEC, kSafe);
-  if (report < 0) give_up(report_fd, Step::kStreams);
+  if (report < 0) give_up_streams(report_fd);
   report_fd = report;
   for (int i = 0; i < 4; ++i) {
     if (::dup2(high[i], i) < 0) give_up(report_fd, Step::kStreams);
@@ -310,8 +315,15 @@ void become_user(const wire::UserSpec& user, int report_fd) {
   give_up(report_fd, Step::kExec);
 }
 
+// A command whose supervisor is gone before it began is one that was never started.
+void die_with(pid_t supervisor) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != supervisor) ::_exit(127);
+}
+
 [[noreturn]] void run_child(Preparation& p, const ChildEnds& ends, int report_fd) {
   pid_t supervisor = ::getppid();
+  die_with(supervisor);
   if (::setsid() < 0) give_up(report_fd, Step::kSession);
   raise_oom_score();
   place_streams(ends, report_fd);
@@ -319,13 +331,14 @@ void become_user(const wire::UserSpec& user, int report_fd) {
   errno = 0;
   if (p.spec.nice != 0 && ::nice(p.spec.nice) == -1 && errno != 0) give_up(report_fd, Step::kNice);
   if (p.spec.user) become_user(*p.spec.user, report_fd);
-  if (p.spec.kill_on_supervisor_death) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after the change of user, which clears it
-    if (::getppid() != supervisor) ::_exit(127);
-  }
+  die_with(supervisor);  // again: a change of user clears it
   if (!p.spec.cwd.empty() && ::chdir(p.spec.cwd.c_str()) != 0) give_up(report_fd, Step::kDirectory);
   ::umask(p.spec.umask);
   reset_signals();
+  if (!p.spec.kill_on_supervisor_death) {
+    ::prctl(PR_SET_PDEATHSIG, 0);
+    if (::getppid() != supervisor) ::_exit(127);
+  }
   execute(p, report_fd);
 }
 
@@ -372,7 +385,10 @@ Status await_exec(int report_fd, pid_t pid, const wire::LaunchSpec& spec) {
     return fail(ErrorCode::kUnresponsive, "executing '" + spec.exec.front() + "' did not finish in time");
   }
   ChildFailure failure{};
-  ssize_t size = ::read(report_fd, &failure, sizeof failure);
+  ssize_t size = 0;
+  do {
+    size = ::read(report_fd, &failure, sizeof failure);
+  } while (size < 0 && errno == EINTR);
   if (size == 0) return {};
   end_and_reap(pid);
   if (size != sizeof failure) return fail(ErrorCode::kExecFailed, "the child ended before its exec");

@@ -41,7 +41,7 @@ bool is_dead(const TaskDirectory& task) {
 bool child_is_gone(const TaskDirectory& task) {
   Result<Json> snapshot = read_snapshot(task, false);
   if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
-  return !child_alive(*snapshot);
+  return !child_alive(*snapshot).value_or(true);
 }
 
 // remove_dead_task looks again, and at the child too; but it is patient with a lock, and most tasks are
@@ -94,10 +94,14 @@ Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool) {
   for (pid_t id : *ids) {
     if (remove_task(pool, id)) removed.push_back(id);
   }
+  collect_remains(pool);
+  return removed;
+}
+
+void collect_remains(const PoolDirectory& pool) {
   for (const std::string& name : names_in(pool.fd.get())) {
     if (is_remains(name)) remove_remains(pool, name);
   }
-  return removed;
 }
 
 }  // namespace bgtask

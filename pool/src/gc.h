@@ -15,4 +15,7 @@ namespace bgtask {
 /// removed.
 Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool);
 
+/// The hidden remains only.
+void collect_remains(const PoolDirectory& pool);
+
 }  // namespace bgtask

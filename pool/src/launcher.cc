@@ -40,7 +40,7 @@ Result<io::UniqueFd> clear_of_stdio(int fd, const char* what) {
   if (fd > STDERR_FILENO) return owned;
   if (fd >= 0) {
     owned = io::UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-    error = errno;
+    error = errno == EINVAL ? EMFILE : errno;  // invalid is a number beyond the limit
   }
   if (!owned) return fail_errno(std::string("cannot make ") + what, error);
   return owned;
@@ -107,7 +107,8 @@ Result<io::UniqueFd> session_leader() {
   int error = leader.error().os_error;
   std::string what =
       "behavior: 'background' ends with the caller's session leader, which cannot be watched: ";
-  return fail(Failure{ErrorCode::kBadArgument, what + std::strerror(error), error, nullptr});
+  return fail(
+      Failure{code_of_errno(error, ErrorCode::kBadArgument), what + std::strerror(error), error, nullptr});
 }
 
 // Null-terminated array of the strings' texts; valid as long as they are.
@@ -254,12 +255,15 @@ Result<pid_t> attempt(const Attempt& a) {
   for (int fd : {a.spec_fd, a.pool_fd, reply->theirs.get(), a.leader_fd}) {
     if (fd >= 0) plan.fds[plan.fd_count++] = fd;
   }
-  Result<io::UniqueFd> pidfd = start_supervisor(plan);
-  if (!pidfd) return fail(std::move(pidfd.error()));
-  Supervisor supervisor(*std::move(pidfd), !plan.detached);
+  Result<StartedSupervisor> started = start_supervisor(plan);
+  if (!started) return fail(std::move(started.error()));
+  Supervisor supervisor(std::move(started->pidfd), !plan.detached);
   reply->theirs.reset();
   Result<std::string> answer = receive(reply->ours.get(), &supervisor, a.answer_time);
-  if (!answer) return fail(std::move(answer.error()));
+  if (!answer) {
+    answer.error().data["supervisor_pid"] = started->pid;
+    return fail(std::move(answer.error()));
+  }
   Result<pid_t> pid = understand(*answer);
   if (pid) supervisor.release();
   return pid;

@@ -24,7 +24,7 @@ struct LaunchSettings {
 /// Starts a supervisor and waits for its answer: the new task's id. All or nothing: after a failure no
 /// process that was started is left, unless it defies being killed. Failures are those of start_supervisor,
 /// what the supervisor answers (a word this version does not know is in data["error"]), lost if it ends or
-/// talks nonsense instead, and unresponsive if it is silent.
+/// talks nonsense instead, and unresponsive if it is silent; these two name it in data["supervisor_pid"].
 Result<pid_t> launch(const wire::LaunchSpec& spec, const LaunchSettings& settings);
 
 }  // namespace bgtask

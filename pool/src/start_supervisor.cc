@@ -39,6 +39,7 @@ struct Shared {
   const StartPlan* plan = nullptr;
   int ascending[kMaxPassed] = {};       // plan->fds in order
   void* second_stack = nullptr;         // top of the stack for the child's child
+  pid_t pid = -1;                       // of the supervisor
   int pidfd = -1;                       // of the supervisor, in the caller's descriptor table
   const char* volatile step = nullptr;  // what failed; null for success
   volatile int error = 0;
@@ -85,24 +86,30 @@ BGTASK_IN_CHILD bool close_others(Shared* shared) {
   return !failed(shared, "close_range", ::syscall(SYS_close_range, from, ~0U, 0));
 }
 
+// A number beyond the limit of descriptors is said to be invalid, or to be bad.
+BGTASK_IN_CHILD bool no_duplicate(Shared* shared, long result) {
+  if (result < 0 && (errno == EINVAL || errno == EBADF)) errno = EMFILE;
+  return failed(shared, "duplicating a descriptor", result);
+}
+
 // To their numbers by way of high ones, for any of them may now have a number that another is to get.
 BGTASK_IN_CHILD bool arrange_descriptors(Shared* shared) {
   const StartPlan* plan = shared->plan;
   long high[kMaxPassed];
   for (std::size_t i = 0; i < plan->fd_count; ++i) {
     high[i] = ::syscall(SYS_fcntl, plan->fds[i], F_DUPFD, kFirstPassed + static_cast<int>(kMaxPassed));
-    if (failed(shared, "duplicating a descriptor", high[i])) return false;
+    if (no_duplicate(shared, high[i])) return false;
   }
   const int last_standard = 2;
   if (failed(shared, "close_range", ::syscall(SYS_close_range, 0, kFirstPassed + kMaxPassed - 1, 0)))
     return false;
   if (failed(shared, "opening /dev/null", ::syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR))) return false;
   for (int fd = 1; fd <= last_standard; ++fd) {
-    if (failed(shared, "duplicating a descriptor", ::syscall(SYS_dup3, 0, fd, 0))) return false;
+    if (no_duplicate(shared, ::syscall(SYS_dup3, 0, fd, 0))) return false;
   }
   int next = kFirstPassed;
   for (std::size_t i = 0; i < plan->fd_count; ++i) {
-    if (failed(shared, "duplicating a descriptor", ::syscall(SYS_dup3, high[i], next++, 0))) return false;
+    if (no_duplicate(shared, ::syscall(SYS_dup3, high[i], next++, 0))) return false;
   }
   return !failed(shared, "close_range", ::syscall(SYS_close_range, next, ~0U, 0));
 }
@@ -125,7 +132,7 @@ BGTASK_IN_CHILD int become_supervisor(void* argument) {
 BGTASK_IN_CHILD long clone_supervisor(Shared* shared, void* stack) {
   long pid =
       ::__clone(become_supervisor, stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, shared, &shared->pidfd);
-  failed(shared, "clone", pid);
+  if (!failed(shared, "clone", pid)) shared->pid = static_cast<pid_t>(pid);
   return pid;
 }
 
@@ -222,7 +229,7 @@ tl::unexpected<Failure> start_failure(const Shared& shared) {
 
 }  // namespace
 
-Result<io::UniqueFd> start_supervisor(const StartPlan& plan) {
+Result<StartedSupervisor> start_supervisor(const StartPlan& plan) {
   Shared shared;
   shared.plan = &plan;
   std::copy_n(plan.fds, plan.fd_count, shared.ascending);
@@ -234,9 +241,9 @@ Result<io::UniqueFd> start_supervisor(const StartPlan& plan) {
     Undisturbed undisturbed;
     plan.detached ? clone_detached(&shared, stacks) : clone_attached(&shared, stacks);
   }
-  io::UniqueFd pidfd(shared.pidfd);
+  StartedSupervisor started{io::UniqueFd(shared.pidfd), shared.pid};
   if (shared.step != nullptr) return start_failure(shared);
-  return pidfd;
+  return started;
 }
 
 }  // namespace bgtask

@@ -2,6 +2,8 @@
 // signals or descriptors reaching the new one.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 
 #include "protocol/io/unique_fd.h"
@@ -23,10 +25,15 @@ struct StartPlan {
   bool detached = true;
 };
 
-/// Starts it with every signal at its default and unblocked. Returns a pidfd when its exec has succeeded.
+struct StartedSupervisor {
+  io::UniqueFd pidfd;
+  pid_t pid = -1;
+};
+
+/// Starts it with every signal at its default and unblocked. Returns when its exec has succeeded.
 /// exec_failed naming the program; process_limit, no_memory, too_many_files; nothing is left behind on
 /// failure. Safe to call from several threads at once; the caller's signal mask, dispositions, umask and cwd
 /// are not touched.
-Result<io::UniqueFd> start_supervisor(const StartPlan& plan);
+Result<StartedSupervisor> start_supervisor(const StartPlan& plan);
 
 }  // namespace bgtask

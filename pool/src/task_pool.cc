@@ -6,6 +6,7 @@
 #include "client/src/task_access.h"
 #include "client/src/task_directory.h"
 #include "client/src/throwing.h"
+#include "pool/src/failed_start.h"
 #include "pool/src/gc.h"
 #include "pool/src/launcher.h"
 #include "pool/src/pool_directory.h"
@@ -18,7 +19,11 @@ namespace {
 Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOptions& options,
               const wire::LaunchSpec& spec) {
   LaunchSettings settings{pool->fd.get(), options.supervisor_command, options.supervisor_env};
-  pid_t id = value_or_throw(launch(spec, settings));
+  Result<pid_t> started = launch(spec, settings);
+  // A task that was to be adopted stays what it was.
+  if (!started && !spec.adopt && started.error().data.contains("supervisor_pid"))
+    clean_up_failed_start(*pool, started.error().data["supervisor_pid"].get<pid_t>());
+  pid_t id = value_or_throw(std::move(started));
   Result<TaskDirectory> directory = open_task(*pool, id);
   // It started, which is what was asked for; that it is deleted already is for the caller's next call to
   // find.
