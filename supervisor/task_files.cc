@@ -68,6 +68,7 @@ bool try_lock(int fd) {
 
 Status remove_entries(int directory) {
   auto names = io::directory_names(directory);
+  if (!names && names.error().code == ErrorCode::kNotFound) return {};  // the directory itself is removed
   if (!names) return fail(std::move(names).error());
   for (const std::string& name : *names) {
     if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
