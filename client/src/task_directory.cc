@@ -59,7 +59,9 @@ std::optional<bool> supervisor_runs(const TaskDirectory& task) {
   if (!document || !document->is_object()) return std::nullopt;
   const Json supervision = document->value("supervision", Json(nullptr));
   if (!supervision.is_object()) return std::nullopt;
-  const Result<io::ProcessStat> process = io::process_stat(document->value("pid", pid_t{0}));
+  const Json pid = document->value("pid", Json(nullptr));
+  if (!pid.is_number_integer()) return std::nullopt;
+  const Result<io::ProcessStat> process = io::process_stat(pid.get<pid_t>());
   return process && !process->dead() && supervision.value("start", Json(nullptr)) == process->start_ticks &&
          supervision.value("boot_id", Json(nullptr)) == io::boot_id();
 }
@@ -138,12 +140,15 @@ Result<TaskDirectory> open_task(const PoolDirectory& pool, pid_t id) {
 Result<bool> supervisor_alive(const TaskDirectory& task) {
   const std::string what = "the lock of task " + std::to_string(task.id);
   io::UniqueFd lock(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info {};
   if (!lock && errno == EACCES) {
-    if (const std::optional<bool> running = supervisor_runs(task)) return *running;
+    const bool is_file =
+        ::fstatat(task.fd.get(), "lock", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
+    const std::optional<bool> running = is_file ? supervisor_runs(task) : std::nullopt;
+    if (running) return *running;
     errno = EACCES;
   }
   if (!lock) return fail_errno("cannot open " + what, errno, ErrorCode::kDenied);
-  struct stat info {};
   if (::fstat(lock.get(), &info) != 0) return fail_errno("cannot examine " + what, errno, ErrorCode::kDenied);
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kDenied, what + " is not a regular file");
   if (info.st_uid != task.owner && info.st_uid != 0) {
