@@ -73,6 +73,15 @@ mode_t parse_umask(const std::string& text) {
   return mask;
 }
 
+double parse_cpus(const std::string& text) {
+  double cpus = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpus);
+  if (error != std::errc() || end != text.data() + text.size() || !(cpus > 0)) {
+    throw UsageError("'" + text + "' is not a number of processors, such as 2 or 0.5");
+  }
+  return cpus;
+}
+
 int parse_nice(const std::string& text) {
   int nice = 0;
   const std::string digits = text.starts_with('+') ? text.substr(1) : text;

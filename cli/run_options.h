@@ -17,6 +17,8 @@ void add_meta(SpawnOptions& options, const std::string& text);
 void add_limit(SpawnOptions& options, const std::string& text);
 /// Octal. \throws UsageError
 mode_t parse_umask(const std::string& text);
+/// A number of processors above 0, e.g. "1.5". \throws UsageError
+double parse_cpus(const std::string& text);
 /// -20 to 19 and beyond: added to the caller's. \throws UsageError
 int parse_nice(const std::string& text);
 

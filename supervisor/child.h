@@ -9,6 +9,7 @@
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/launch.h"
 #include "protocol/wire/result.h"
+#include "supervisor/control_group.h"
 
 namespace bgtask::supervisor {
 
@@ -34,9 +35,10 @@ struct OriginalProcess {
 
 /// Starts spec.exec in a session and process group of its own and returns when its exec has succeeded.
 /// exec_failed, bad_argument (cwd, limits, nice, user), process_limit, too_many_files, no_memory otherwise,
-/// with nothing left. `task_id` is the supervisor's pid as the child's environment names it.
-Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id,
-                                 const OriginalProcess& original);
+/// with nothing left. `task_id` is the supervisor's pid as the child's environment names it. The child is
+/// born into the control group, if there is one.
+Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, const OriginalProcess& original,
+                                 const ControlGroup* group);
 
 /// The number of the data channel in the child.
 inline constexpr int kChildDataFd = 3;

@@ -125,7 +125,7 @@ bool Deletion::send_page(Connection& connection) {
 
 void Deletion::remove() {
   phase_ = Phase::kRemoved;  // before anything is sent, which may bring us here again
-  if (Status removed = task_.files().remove(); !removed) {
+  if (Status removed = task_.remove(); !removed) {
     phase_ = Phase::kNone;
     return answer(fail(std::move(removed).error()));
   }

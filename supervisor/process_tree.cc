@@ -30,6 +30,21 @@ std::vector<pid_t> all_processes(Look& look) {
   return pids;
 }
 
+class Frozen {
+ public:
+  explicit Frozen(const ControlGroup* group) : group_(group) {
+    if (group_ != nullptr) group_->freeze(true);
+  }
+  ~Frozen() {
+    if (group_ != nullptr) group_->freeze(false);
+  }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  const ControlGroup* group_;
+};
+
 }  // namespace
 
 ProcessTree::ProcessTree(std::vector<pid_t> former_ids, std::string pool_path)
@@ -60,6 +75,7 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
   for (pid_t pid : children_of(self, &look)) {
     if (is_ours(pid, look)) roots.push_back({pid, self});
   }
+  if (group_ != nullptr) add_group(roots, look);
   if (!adopted_) return roots;
   for (pid_t pid : all_processes(look)) {
     auto id = initial_environment(pid, "BGTASK_PID", &look);
@@ -69,6 +85,32 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
     if (pid != self && stat) roots.push_back({pid, stat->parent});
   }
   return roots;
+}
+
+// A task that was started in ours and has no group of its own is in this one, with all that is its own.
+bool ProcessTree::below_another_supervisor(pid_t pid, Look& look) const {
+  const pid_t self = ::getpid();
+  for (pid_t at = pid; at > 1 && at != self;) {
+    if (is_supervisor(at)) return true;
+    auto stat = process_stat(at, &look);
+    if (!stat) return false;
+    at = stat->parent;
+  }
+  return false;
+}
+
+void ProcessTree::add_group(std::vector<Member>& roots, Look& look) const {
+  for (pid_t pid : group_->processes(look)) {
+    auto stat = process_stat(pid, &look);
+    if (stat && is_ours(pid, look) && !below_another_supervisor(pid, look))
+      roots.push_back({pid, stat->parent});
+  }
+}
+
+bool ProcessTree::group_is_ours_alone(Look& look) const {
+  std::vector<Member> ours;
+  add_group(ours, look);
+  return look.complete && ours.size() == group_->processes(look).size();
 }
 
 std::vector<ProcessTree::Member> ProcessTree::find(Look& look) const {
@@ -99,8 +141,15 @@ std::vector<pid_t> ProcessTree::members(Look* look) const {
 std::set<pid_t> ProcessTree::signal_all(int signal, Look* look) const {
   Look own;
   if (look == nullptr) look = &own;
+  // Frozen, nothing can fork behind our back, and all of it has the signal before any of it goes on.
+  Frozen frozen(signal == SIGKILL ? nullptr : group_);
   bool until_quiet = signal == SIGSTOP || signal == SIGKILL;
   std::set<pid_t> signalled;
+  if (signal == SIGKILL && group_ != nullptr && group_is_ours_alone(*look)) {
+    for (pid_t pid : members(look))
+      signalled.insert(pid);
+    group_->kill();
+  }
   for (int pass = 0; pass < kMaxPasses; ++pass) {
     bool any_new = false;
     for (const Member& member : find(*look)) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/control_group.h"
 #include "supervisor/process.h"
 
 namespace bgtask::supervisor {
@@ -19,6 +20,9 @@ class ProcessTree {
   /// `former_ids`: of supervisors this one took over from.
   /// `pool_path` is what their environment names, beside the id.
   explicit ProcessTree(std::vector<pid_t> former_ids = {}, std::string pool_path = {});
+
+  /// Every process in the group is looked at too.
+  void set_group(const ControlGroup* group) { group_ = group; }
 
   /// After adoption the child is not ours: it is looked for by pid, and orphans by their environment.
   void set_adopted_child(std::optional<pid_t> child) { adopted_child_ = child; }
@@ -38,10 +42,14 @@ class ProcessTree {
   std::vector<Member> find(Look& look) const;
   std::vector<Member> roots(Look& look) const;
   bool is_ours(pid_t orphan, Look& look) const;
+  bool below_another_supervisor(pid_t pid, Look& look) const;
+  void add_group(std::vector<Member>& roots, Look& look) const;
+  bool group_is_ours_alone(Look& look) const;
   bool names_us(const std::string& id) const;
 
   std::vector<std::string> own_ids_;
   bool adopted_ = false;
+  const ControlGroup* group_ = nullptr;
   std::string pool_path_;
   std::optional<pid_t> adopted_child_;
 };

@@ -125,7 +125,7 @@ int serve(io::Loop& loop, Task& task, Supervisor::Listening listening, Startup& 
   if (!started) {
     if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
       task.tree().signal_all(SIGKILL);
-      static_cast<void>(task.files().remove());
+      static_cast<void>(task.remove());
     }
     startup.report(fail(std::move(started).error()));
     return 1;
@@ -155,7 +155,7 @@ int supervise_new(io::Loop& loop, Startup startup) {
   Task task(loop, std::move(*files), startup.spec, startup.original);
   auto listening = start_new(task, startup.encoded_spec);
   if (!listening) {
-    static_cast<void>(task.files().remove());
+    static_cast<void>(task.remove());
     startup.report(fail(std::move(listening).error()));
     return 1;
   }

@@ -105,6 +105,9 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
 }
 
 Status Task::prepare() {
+  auto group = ControlGroup::create(spec_, id_);
+  if (!group) return fail(std::move(group).error());
+  use(std::move(*group));
   auto rings = Rings::create(files_.directory(), spec_);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
@@ -127,6 +130,17 @@ void Task::use(std::unique_ptr<Rings> rings) {
       std::make_unique<OutputStreams>(loop_, std::move(rings), OutputStreams::Listener{output, stream_end});
 }
 
+void Task::use(std::optional<ControlGroup> group) {
+  group_ = std::move(group);
+  tree_.set_group(group_ ? &*group_ : nullptr);
+}
+
+Status Task::remove() {
+  if (Status removed = files_.remove(); !removed) return removed;
+  if (group_) group_->remove();
+  return {};
+}
+
 Status Task::start() {
   if (Status started = run(spec_); !started) return started;
   std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
@@ -142,7 +156,7 @@ Status Task::run(const wire::LaunchSpec& full) {
     if (!acquired) return fail(std::move(acquired).error());
     lock = std::move(*acquired);
   }
-  auto child = start_child(full, id_, original_);
+  auto child = start_child(full, id_, original_, group_ ? &*group_ : nullptr);
   if (!child) return fail(std::move(child).error());
   life_.started(child->pid, wall_clock());
   adopted_ = false;
@@ -162,6 +176,7 @@ Status Task::run(const wire::LaunchSpec& full) {
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   former_ids_ = std::move(former_ids);
   tree_ = ProcessTree(former_ids_, spec_.pool_path);
+  if (same_boot(published)) use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
@@ -367,6 +382,7 @@ void Task::child_changed(const siginfo_t& change) {
   }
   output_->drain();
   Outcome outcome = outcome_of(change);
+  if (outcome.signal == SIGKILL && group_ && group_->oom_kills() > 0) outcome.reason = "out_of_memory";
   wait_child(P_PID, change.si_pid, taken, WEXITED | WNOHANG, &usage);
   usage_ = usage;
   child_ended(outcome);
@@ -420,6 +436,7 @@ Json Task::supervision() const {
   return Json{{"boot_id", io::boot_id()},
               {"start", supervisor_start_},
               {"child_start", child_start_},
+              {"cgroup", group_ ? group_->path() : ""},
               {"pipes",
                {{"stdout", output_->pipe_inode(StreamId::kStdout)},
                 {"stderr", output_->pipe_inode(StreamId::kStderr)}}}};
@@ -451,6 +468,10 @@ Json Task::document() const {
               {"meta", meta_},
               {"child_pid", life_.child() ? Json(*life_.child()) : Json(nullptr)},
               {"former_pids", former_ids_},
+              {"containment", group_ ? "cgroup" : "sub-reaper"},
+              {"memory_limit", spec_.memory != 0 ? Json(spec_.memory) : Json(nullptr)},
+              {"cpu_limit", spec_.cpus != 0 ? Json(spec_.cpus) : Json(nullptr)},
+              {"oom_kills", group_ ? Json(group_->oom_kills()) : Json(nullptr)},
               {"shared_with", spec_.share_with ? Json(spec_.share_with->name) : Json(nullptr)},
               {"actions", actions_.document()},
               {"runs", life_.runs()},

@@ -40,6 +40,8 @@ class Task {
 
   /// Makes the rings. Before publication.
   Status prepare();
+  /// Removes its directory and its control group, of which nothing must be left alive.
+  Status remove();
   /// Starts the command and publishes the status. After publication of the directory.
   Status start();
   /// Takes over from a dead supervisor: rings, streams of a child that lives, state.
@@ -83,6 +85,7 @@ class Task {
 
  private:
   void use(std::unique_ptr<Rings> rings);
+  void use(std::optional<ControlGroup> group);
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
   Result<uint64_t> signal_group(int signal);
@@ -109,6 +112,7 @@ class Task {
   ActionLog actions_;
   std::unique_ptr<OutputStreams> output_;
   StdinQueue stdin_;
+  std::optional<ControlGroup> group_;
   ProcessTree tree_;
   std::vector<pid_t> former_ids_;
   bool adopted_ = false;  // the child is not ours to reap

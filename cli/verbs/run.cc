@@ -67,6 +67,10 @@ class RunVerb : public Verb {
                    [this](const std::string& text) { options_.umask = parse_umask(text); });
     command.options("--limit", "NAME=SOFT[:HARD]", "a resource limit: nofile, core, as, cpu, fsize, nproc, …",
                     [this](const std::string& text) { add_limit(options_, text); });
+    command.option("--memory", "SIZE", "all its processes together may use so much (needs a control group)",
+                   [this](const std::string& text) { options_.memory = parse_size(text); });
+    command.option("--cpus", "N", "and so many processors, e.g. 0.5",
+                   [this](const std::string& text) { options_.cpus = parse_cpus(text); });
     command.option("--nice", "N", "added to the niceness",
                    [this](const std::string& text) { options_.nice = parse_nice(text); });
     command.flag("-i,--interactive", "keep stdin open for 'bgtask send' (else it is /dev/null)",

@@ -76,6 +76,17 @@ Result<std::string> hide(const PoolDirectory& pool, const TaskDirectory& task) {
   return std::string(hidden);
 }
 
+/// The control group that the task had, if its processes are gone. A path that somebody else wrote is not
+/// followed.
+void remove_control_group(const TaskDirectory& task) {
+  if (task.owner != ::geteuid()) return;
+  const Result<Json> snapshot = read_snapshot(task, false);
+  if (!snapshot) return;
+  const Json supervision = snapshot->value("supervision", Json(nullptr));
+  const Json path = supervision.is_object() ? supervision.value("cgroup", Json(nullptr)) : Json(nullptr);
+  if (path.is_string() && path != "") ::rmdir(path.get_ref<const std::string&>().c_str());
+}
+
 Status delete_files(const TaskDirectory& task) {
   const Result<std::vector<std::string>> names = io::directory_names(task.fd.get());
   if (!names) return fail(Failure(names.error()));
@@ -97,6 +108,7 @@ Status remove_dead_task(const PoolDirectory& pool, TaskDirectory&& task) {
   if (Status same = check_name(pool, doomed); !same) return same;
   const Result<std::string> hidden = hide(pool, doomed);
   if (!hidden) return fail(Failure(hidden.error()));
+  remove_control_group(doomed);
   if (Status deleted = delete_files(doomed); !deleted) return deleted;
   if (::unlinkat(pool.fd.get(), hidden->c_str(), AT_REMOVEDIR) != 0) {
     return fail_errno("cannot remove the directory of " + name_of(doomed), errno, ErrorCode::kDenied);

@@ -19,6 +19,9 @@
 namespace bgtask {
 namespace {
 
+// The kernel's smallest quota is a millisecond in its period of 100 (kernel/sched/core.c,
+// tg_set_cfs_bandwidth).
+constexpr double kMinCpus = 0.01, kMaxCpus = 100'000;
 constexpr int kNiceSpan = 40;  // from one end of the scale to the other: more cannot be added or taken away
 
 // What the supervisor sets itself; those of a task that spawns another must not shine through.
@@ -199,6 +202,12 @@ Status put_life(const SpawnOptions& options, wire::LaunchSpec* spec) {
   if (!behavior) return fail(std::move(behavior.error()));
   spec->behavior = *behavior;
   spec->kill_on_supervisor_death = options.on_supervisor_death == OnSupervisorDeath::kKill;
+  if (!(options.cpus >= 0 && options.cpus <= kMaxCpus))
+    return bad("cpus", "a number from 0.01 to 100000 is needed");
+  if (options.cpus != 0 && options.cpus < kMinCpus)
+    return bad("cpus", "a number from 0.01 to 100000 is needed");
+  spec->memory = options.memory;
+  spec->cpus = options.cpus;
   if (Status ok = no_nul("share_with", options.share_with); !ok) return ok;
   Result<std::optional<wire::GroupSpec>> group = resolve_group(options.share_with);
   if (!group) return fail(std::move(group.error()));

@@ -70,6 +70,8 @@ LaunchSpec decode(const Json& document) {
   document.at("behavior").get_to(spec.behavior);
   spec.lock_file = text(document.at("lock_file"));
   document.at("kill_on_supervisor_death").get_to(spec.kill_on_supervisor_death);
+  spec.memory = document.value("memory", uint64_t{0});
+  spec.cpus = document.value("cpus", 0.0);
   spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
   spec.pool_path = text(document.at("pool_path"));
   if (!document.at("adopt").is_null()) spec.adopt = document.at("adopt").get<pid_t>();
@@ -100,6 +102,8 @@ Json to_json(const LaunchSpec& spec) {
               {"behavior", spec.behavior},
               {"lock_file", spec.lock_file},
               {"kill_on_supervisor_death", spec.kill_on_supervisor_death},
+              {"memory", spec.memory},
+              {"cpus", spec.cpus},
               {"share_with", group_json(spec.share_with)},
               {"pool_path", spec.pool_path},
               {"adopt", spec.adopt ? Json(*spec.adopt) : Json(nullptr)}};

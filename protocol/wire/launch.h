@@ -61,6 +61,8 @@ struct LaunchSpec {
   std::string behavior = "daemon";  ///< daemon, background, foreground
   std::string lock_file;            ///< absolute, or empty
   bool kill_on_supervisor_death = false;
+  uint64_t memory = 0;  ///< bytes that all processes together may use; 0: no limit of this task's own
+  double cpus = 0;      ///< processors that they may use; 0: no limit. Both may be missing, as the next
   std::optional<GroupSpec> share_with;  ///< may be missing in a request of an older client
   std::string pool_path;                ///< absolute; for BGTASK_POOL
   std::optional<pid_t>

@@ -99,6 +99,10 @@ struct SpawnOptions {
   std::string lock_file = {};  ///< locked while the child runs; spawn throws `locked` if it cannot be had
   OnSupervisorDeath on_supervisor_death = OnSupervisorDeath::kKeep;
 
+  // What all its processes together may use; needs a delegated control group (docs/security.md).
+  std::uint64_t memory = 0;  ///< bytes; 0: no limit
+  double cpus = 0;           ///< processors, e.g. 0.5; 0: no limit
+
   // Who may watch it.
   std::string share_with =
       {};  ///< a group, by name or number: its members may look at the task and read its
