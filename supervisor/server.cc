@@ -1,5 +1,6 @@
 #include "supervisor/server.h"
 
+#include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -115,6 +116,7 @@ void Server::pause_accepting() {
 
 void Server::sweep() {
   connections_.remove_if([](const Connection& connection) { return connection.closed(); });
+  ::malloc_trim(0);  // what waited for many slow clients lies in pieces that would stay
 }
 
 }  // namespace bgtask::supervisor
