@@ -72,14 +72,15 @@ io::UniqueFd open_pidfd(pid_t pid) {
   return io::UniqueFd(::pidfd_open(pid, 0));
 }
 
-bool signal_child_of(pid_t pid, pid_t parent, int signal, Look* look) {
+bool signal_child_of(pid_t pid, pid_t parent, uint64_t start_ticks, int signal, Look* look) {
   io::UniqueFd handle = open_pidfd(pid);
   if (!handle) {
     if (look != nullptr) look->failed(errno);
     return false;
   }
   auto stat = process_stat(pid, look);
-  if (!stat || stat->dead() || (stat->parent != parent && stat->parent != ::getpid())) return false;
+  if (!stat || stat->dead() || stat->start_ticks != start_ticks) return false;
+  if (stat->parent != parent && stat->parent != ::getpid()) return false;
   return ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
 }
 

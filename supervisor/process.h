@@ -29,10 +29,10 @@ std::optional<ProcessStat> process_stat(pid_t pid, Look* look = nullptr);
 /// process.
 io::UniqueFd open_pidfd(pid_t pid);
 
-/// Signals the process `pid` if it still is a child of `parent` (or has been re-parented to the caller). A
-/// pid is never trusted between being read and being used: the handle is opened first, the parent checked
-/// afterwards.
-bool signal_child_of(pid_t pid, pid_t parent, int signal, Look* look = nullptr);
+/// Signals the process `pid` if it still is the child of `parent` (or has been re-parented to the caller)
+/// that started at `start_ticks`. A pid is never trusted between being read and being used: the handle is
+/// opened first, parent and start are checked afterwards.
+bool signal_child_of(pid_t pid, pid_t parent, uint64_t start_ticks, int signal, Look* look = nullptr);
 
 /// Signals the process `pid` if it is in the process group; by the same order of steps.
 bool signal_group_member(pid_t pid, pid_t group, int signal);

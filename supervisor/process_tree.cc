@@ -60,11 +60,12 @@ bool ProcessTree::is_ours(pid_t orphan, Look& look) const {
   return !id || names_us(*id);
 }
 
-// A former id is a pid, which may be another supervisor's by now: its processes are not ours.
+// A former id is a pid, which may be another supervisor's by now, or have been: its processes are not ours.
 bool ProcessTree::names_us(const std::string& id) const {
   if (std::find(own_ids_.begin(), own_ids_.end(), id) == own_ids_.end()) return false;
   pid_t pid = std::atoi(id.c_str());
   if (pid == ::getpid()) return true;
+  if (!shared_pool_.empty() && ::access((shared_pool_ + "/" + id).c_str(), F_OK) == 0) return false;
   auto stat = process_stat(pid);
   return !stat || stat->dead() || !is_supervisor(pid);
 }
@@ -78,11 +79,13 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
   if (group_ != nullptr) add_group(roots, look);
   if (!adopted_) return roots;
   for (pid_t pid : all_processes(look)) {
+    if (pid == self) continue;
+    auto stat = process_stat(pid, &look);
+    if (!stat) continue;
     auto id = initial_environment(pid, "BGTASK_PID", &look);
     bool named = id && names_us(*id) && initial_environment(pid, "BGTASK_POOL", &look) == pool_path_;
-    if (!named && pid != adopted_child_) continue;
-    auto stat = process_stat(pid, &look);
-    if (pid != self && stat) roots.push_back({pid, stat->parent});
+    bool child = adopted_child_ == std::pair(pid, stat->start_ticks);
+    if (named || child) roots.push_back({pid, stat->parent});
   }
   return roots;
 }
@@ -125,7 +128,7 @@ std::vector<ProcessTree::Member> ProcessTree::find(Look& look) const {
     if (!stat) continue;
     for (pid_t child : children_of(member.pid, &look))
       todo.push_back({child, member.pid});
-    if (!stat->dead()) found.push_back(member);
+    if (!stat->dead()) found.push_back({member.pid, member.parent, stat->start_ticks});
   }
   return found;
 }
@@ -154,7 +157,7 @@ std::set<pid_t> ProcessTree::signal_all(int signal, Look* look) const {
     bool any_new = false;
     for (const Member& member : find(*look)) {
       if (signalled.contains(member.pid)) continue;
-      if (signal_child_of(member.pid, member.parent, signal, look)) {
+      if (signal_child_of(member.pid, member.parent, member.start_ticks, signal, look)) {
         signalled.insert(member.pid);
         any_new = true;
       }

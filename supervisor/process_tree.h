@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "supervisor/control_group.h"
@@ -24,8 +25,15 @@ class ProcessTree {
   /// Every process in the group is looked at too.
   void set_group(const ControlGroup* group) { group_ = group; }
 
-  /// After adoption the child is not ours: it is looked for by pid, and orphans by their environment.
-  void set_adopted_child(std::optional<pid_t> child) { adopted_child_ = child; }
+  /// After adoption the child is not ours: it is looked for by pid and time of start, and orphans by their
+  /// environment. When it ends the pid may be another's before we hear of it.
+  void adopt_child(pid_t child, uint64_t start_ticks) { adopted_child_ = {child, start_ticks}; }
+  void forget_adopted_child() { adopted_child_.reset(); }
+  /// A former id is a pid, and another task of the pool may have or have had the same: which of the two a
+  /// process's environment means cannot be told then. Those ids are not gone by, now or when such a task
+  /// appears.
+  void give_up_id(pid_t id) { std::erase(own_ids_, std::to_string(id)); }
+  void give_up_ids_of_tasks_in(std::string pool_path) { shared_pool_ = std::move(pool_path); }
 
   /// Live processes (no zombies) below us, in no particular order. Where `look` is not complete there may be
   /// more.
@@ -38,6 +46,7 @@ class ProcessTree {
   struct Member {
     pid_t pid;
     pid_t parent;
+    uint64_t start_ticks = 0;
   };
   std::vector<Member> find(Look& look) const;
   std::vector<Member> roots(Look& look) const;
@@ -51,7 +60,8 @@ class ProcessTree {
   bool adopted_ = false;
   const ControlGroup* group_ = nullptr;
   std::string pool_path_;
-  std::optional<pid_t> adopted_child_;
+  std::string shared_pool_;
+  std::optional<std::pair<pid_t, uint64_t>> adopted_child_;
 };
 
 }  // namespace bgtask::supervisor

@@ -160,7 +160,7 @@ Status Task::run(const wire::LaunchSpec& full) {
   if (!child) return fail(std::move(child).error());
   life_.started(child->pid, wall_clock());
   adopted_ = false;
-  tree_.set_adopted_child(std::nullopt);
+  tree_.forget_adopted_child();
   child_handle_ = std::move(child->pidfd);
   lock_file_ = std::move(lock);
   auto stat = process_stat(child->pid);
@@ -177,6 +177,9 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   former_ids_ = std::move(former_ids);
   tree_ = ProcessTree(former_ids_, spec_.pool_path);
   if (same_boot(published)) use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
+  tree_.give_up_ids_of_tasks_in(spec_.pool_path);
+  for (pid_t id : files_.ids_of_others())
+    tree_.give_up_id(id);
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
@@ -190,7 +193,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   life_ = Lifecycle::resumed(published, known);
   if (child) {
     adopted_ = true;
-    tree_.set_adopted_child(child->pid);
+    tree_.adopt_child(child->pid, child->start_ticks);
     child_handle_ = std::move(child->handle);
     child_start_ = child->start_ticks;
     lock_again();
@@ -289,12 +292,18 @@ bool Task::stopped() const {
   return stat && stat->start_ticks == child_start_ && stat->state == 'T';
 }
 
+// It may have ended without our having been told yet.
+bool Task::child_lives() const {
+  auto stat = life_.child() ? process_stat(*life_.child()) : std::nullopt;
+  return stat && !stat->dead() && stat->start_ticks == child_start_;
+}
+
 Result<uint64_t> Task::kill(int signal, Scope scope) {
   if (scope == Scope::kTree) {
     Look look;
     uint64_t count = tree_.signal_all(signal, &look).size();
     if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
-    if (count == 0 && !life_.alive())
+    if (count == 0 && !child_lives())
       return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
     if (ends_by_default(signal) && stopped()) tree_.signal_all(SIGCONT);
     return count;
@@ -326,7 +335,7 @@ Result<uint64_t> Task::pause(bool pause) {
   std::set<pid_t> signalled = tree_.signal_all(pause ? SIGSTOP : SIGCONT, &look);
   uint64_t count = signalled.size();
   if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
-  if (count == 0 && !life_.alive())
+  if (count == 0 && !child_lives())
     return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
   if (count == 0) return fail(ErrorCode::kDenied, "none of the task's processes could be signalled");
   bool child_too = life_.child() && signalled.contains(*life_.child());
@@ -392,7 +401,7 @@ void Task::child_changed(const siginfo_t& change) {
 void Task::child_ended(const Outcome& outcome) {
   life_.reaped();
   adopted_ = false;
-  tree_.set_adopted_child(std::nullopt);
+  tree_.forget_adopted_child();
   child_handle_.reset();
   stdin_.abandon();
   lock_file_.reset();

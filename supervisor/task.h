@@ -89,6 +89,7 @@ class Task {
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
   Result<uint64_t> signal_group(int signal);
+  bool child_lives() const;
   bool stopped() const;
   void child_changed(const siginfo_t& change);
   void child_ended(const Outcome& outcome);

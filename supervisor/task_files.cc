@@ -238,6 +238,26 @@ Status TaskFiles::move_aside(const std::string& name) {
   return not_ours();
 }
 
+std::vector<pid_t> TaskFiles::ids_of_others() const {
+  std::vector<pid_t> ids;
+  auto names = io::directory_names(pool_.get());
+  for (const std::string& name : names ? *names : std::vector<std::string>()) {
+    pid_t id = std::atoi(name.c_str());
+    if (id <= 0 || name == name_) continue;
+    ids.push_back(id);
+    TaskFiles other;
+    auto directory = open_directory(pool_.get(), name);
+    if (!directory) continue;
+    other.directory_ = std::move(*directory);
+    auto status = other.read_status();
+    if (!status || !status->is_object()) continue;
+    for (const Json& former : status->value("former_pids", Json::array())) {
+      if (former.is_number_integer()) ids.push_back(former.get<pid_t>());
+    }
+  }
+  return ids;
+}
+
 Status TaskFiles::write_status(const Json& document) {
   return io::replace_file(directory(), "status", wire::encode_json(document) + "\n", shared_mode());
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/json.h"
@@ -57,6 +58,8 @@ class TaskFiles {
   /// Gives the directory its name, the task's id. A dead task's directory that has the name is moved aside,
   /// to an id no process can have; anything else there is `exists`.
   Status publish(pid_t id);
+  /// What other tasks of the pool are called, and were before they were adopted.
+  std::vector<pid_t> ids_of_others() const;
   /// Publishes the info document.
   Status write_status(const Json& document);
   Result<Json> read_status() const;
