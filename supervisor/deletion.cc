@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kDefaultGrace = 3;
 constexpr uint64_t kKillTimeMs = 3'000;  // a process that is still there after this long is not killable now
+constexpr uint64_t kRetryMs = 1'000;
 constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descendants do not announce their end
 
 }  // namespace
@@ -33,12 +34,26 @@ void Deletion::begin_unasked(const Actor& actor, const std::string& why) {
   if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(kDefaultGrace * 1000));
 }
 
+// Whoever sent a signal does not send it again.
+void Deletion::try_again_later() {
+  if (!unasked_) return;
+  timer_.start(loop_, kRetryMs, [this] {
+    if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(kDefaultGrace * 1000));
+  });
+}
+
 void Deletion::begin(uint64_t grace_ms) {
   phase_ = Phase::kTerminating;
   uv_update_time(loop_.get());
   deadline_ = uv_now(loop_.get()) + grace_ms;
   killed_.clear();
-  signalled_ = task_.tree().signal_all(SIGTERM);
+  Look look;
+  signalled_ = task_.tree().signal_all(SIGTERM, &look);
+  if (signalled_.empty() && !look.complete) {
+    phase_ = Phase::kNone;
+    answer(fail_errno("the task is not deleted: cannot look at its processes", look.error));
+    return try_again_later();
+  }
   task_.tree().signal_all(SIGCONT);  // what is stopped could not act on the TERM
   progress();
 }
@@ -127,7 +142,8 @@ void Deletion::remove() {
   phase_ = Phase::kRemoved;  // before anything is sent, which may bring us here again
   if (Status removed = task_.remove(); !removed) {
     phase_ = Phase::kNone;
-    return answer(fail(std::move(removed).error()));
+    answer(fail(std::move(removed).error()));
+    return try_again_later();
   }
   answer(receipt());
   removed_();
@@ -136,7 +152,7 @@ void Deletion::remove() {
 void Deletion::give_up(std::vector<pid_t> survivors, const Look& look) {
   timer_.stop();
   phase_ = Phase::kNone;
-  unasked_ = false;
+  unasked_ = unasked_ && !look.complete;
   Json data = receipt();
   data["survivors"] = survivors;
   task_.files().log("delete: processes survived KILL: " + data["survivors"].dump());
@@ -145,6 +161,7 @@ void Deletion::give_up(std::vector<pid_t> survivors, const Look& look) {
                         : std::string("not all processes could be looked at: ") + std::strerror(look.error);
   answer(fail(Failure{ErrorCode::kKillIncomplete, "the task is not deleted: " + why + "; try again later",
                       look.error, std::move(data)}));
+  try_again_later();
 }
 
 void Deletion::answer(const Result<Json>& result) {

@@ -39,6 +39,7 @@ class Deletion {
   };
 
   void begin(uint64_t grace_ms);
+  void try_again_later();
   void kill_round();
   void tick(uint64_t milliseconds);
   void stopped();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <new>
@@ -46,7 +47,8 @@ void send_report(int fd, const Result<Json>& result) {
   Json reply = result ? *result : Json{{"error", wire::make_error(nullptr, result.error())["error"]}};
   std::string message = wire::encode_msgpack(reply);
   // The launcher may have given up meanwhile; the task is then found in the pool like any other.
-  static_cast<void>(::send(fd, message.data(), message.size(), MSG_NOSIGNAL));
+  while (::send(fd, message.data(), message.size(), MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
 }
 
 int run_reporting(const std::function<void(const Result<Json>&)>& report) {

@@ -32,7 +32,10 @@ std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = n
   while (size < kMaxProcFile) {
     if (size == content.size()) content.resize(content.size() * 2);
     ssize_t n = ::read(fd.get(), content.data() + size, content.size() - size);
-    if (n <= 0) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && look != nullptr) look->failed(errno);
+    if (n < 0) return std::nullopt;
+    if (n == 0) break;
     size += static_cast<size_t>(n);
   }
   content.resize(size);
@@ -96,6 +99,8 @@ std::vector<pid_t> children_of(pid_t pid, Look* look) {
   auto threads = io::directory_names(AT_FDCWD, path);
   if (!threads) {
     if (look != nullptr) look->failed(threads.error().os_error);
+    // Our own are always there: where they cannot be seen, /proc cannot.
+    if (look != nullptr && pid == ::getpid()) *look = {false, threads.error().os_error};
     return pids;
   }
   for (const std::string& thread : *threads) {

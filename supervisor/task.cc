@@ -45,7 +45,11 @@ double seconds_of_ticks(uint64_t ticks) {
 // The system call fills the rusage that the library's waitid has no parameter for.
 int wait_child(idtype_t type, pid_t pid, siginfo_t& info, int options, struct rusage* usage) {
   info = {};
-  return static_cast<int>(::syscall(SYS_waitid, type, pid, &info, options, usage));
+  long result = 0;
+  do {
+    result = ::syscall(SYS_waitid, type, pid, &info, options, usage);
+  } while (result < 0 && errno == EINTR);
+  return static_cast<int>(result);
 }
 
 Outcome outcome_of(const siginfo_t& info) {
@@ -163,10 +167,14 @@ Status Task::run(const wire::LaunchSpec& full) {
   tree_.forget_adopted_child();
   child_handle_ = std::move(child->pidfd);
   lock_file_ = std::move(lock);
-  auto stat = process_stat(child->pid);
+  Look look;
+  auto stat = process_stat(child->pid, &look);
   child_start_ = stat ? stat->start_ticks : 0;
   stdin_.open(std::move(child->streams.stdin_pipe));
-  Status attached = output_->attach(StreamId::kStdout, std::move(child->streams.stdout_pipe));
+  // Without its time of start a later adopter would not know the child again.
+  Status attached =
+      stat ? Status() : Status(fail_errno("cannot look at the child", look.error != 0 ? look.error : ENOENT));
+  if (attached) attached = output_->attach(StreamId::kStdout, std::move(child->streams.stdout_pipe));
   if (attached) attached = output_->attach(StreamId::kStderr, std::move(child->streams.stderr_pipe));
   if (attached) attached = output_->attach(StreamId::kData, std::move(child->streams.data_socket));
   if (!attached) ::kill(child->pid, SIGKILL);  // reaped like any other end
@@ -496,10 +504,11 @@ Json Task::info(uint64_t clients) {
   refresh_adopted_state();
   Json info = document();
   info.erase("supervision");  // only adopters need it, and they read the file
-  std::vector<pid_t> members = tree_.members();
+  Look look;
+  std::vector<pid_t> members = tree_.members(&look);
   uint64_t child =
       life_.child() && std::find(members.begin(), members.end(), *life_.child()) != members.end() ? 1 : 0;
-  info["descendants"] = members.size() - child;
+  info["descendants"] = look.complete ? Json(members.size() - child) : Json(nullptr);
   info["clients"] = clients;
   if (life_.child()) {
     if (auto stat = process_stat(*life_.child())) {

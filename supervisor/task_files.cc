@@ -59,6 +59,7 @@ bool try_lock(int fd) {
   constexpr timespec kPause{0, 5'000'000};
   for (int attempt = 0; attempt < kLockTries; ++attempt) {
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno == EINTR) continue;
     if (errno != EWOULDBLOCK) return false;
     ::nanosleep(&kPause, nullptr);
   }
@@ -67,7 +68,7 @@ bool try_lock(int fd) {
 }
 
 Status remove_entries(int directory) {
-  auto names = io::directory_names(directory);
+  auto names = io::own_names(directory);
   if (!names && names.error().code == ErrorCode::kNotFound) return {};  // the directory itself is removed
   if (!names) return fail(std::move(names).error());
   for (const std::string& name : *names) {
@@ -93,7 +94,10 @@ Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::optional<gid_t> g
     return fail_errno("cannot make a directory in the pool", errno);
   }
   auto directory = open_directory(files.pool_.get(), files.name_);
-  if (!directory) return fail(std::move(directory).error());
+  if (!directory) {
+    ::unlinkat(files.pool_.get(), files.name_.c_str(), AT_REMOVEDIR);
+    return fail(std::move(directory).error());
+  }
   files.directory_ = std::move(*directory);
   if (Status opened = files.open_to_group(); !opened) {
     static_cast<void>(files.remove());

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "protocol/io/files.h"
 #include "protocol/io/unix_socket.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/message.h"
@@ -40,7 +41,7 @@ Result<io::UniqueFd> connect_until(const TaskDirectory& task, Deadline deadline)
   Backoff backoff;
   for (;;) {
     Result<io::UniqueFd> socket = io::connect_at(task.fd.get(), endpoint_for(task));
-    if (socket || !may_pass(socket.error().code)) return socket;
+    if (socket || !may_pass(socket.error().code) || !io::proc_is_mounted()) return socket;
     const Result<bool> alive = supervisor_alive(task);
     if (!alive) return fail(Failure(alive.error()));
     if (!*alive)

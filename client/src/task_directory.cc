@@ -74,7 +74,7 @@ bool is_former_pid(const Json& snapshot, pid_t pid) {
 
 bool is_child(const Json& snapshot, pid_t pid) {
   const auto child = snapshot.find("child_pid");
-  return child != snapshot.end() && *child == pid && child_alive(snapshot);
+  return child != snapshot.end() && *child == pid && child_alive(snapshot).value_or(false);
 }
 
 }  // namespace

@@ -51,8 +51,9 @@ Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::
 /// started or is being withdrawn.
 Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams = true);
 
-/// Is the child a snapshot names still that process? (start time and boot id are compared)
-bool child_alive(const Json& snapshot);
+/// Is the child a snapshot names still that process? (start time and boot id are compared) Nothing where
+/// /proc cannot be read: then it may well be.
+std::optional<bool> child_alive(const Json& snapshot);
 
 /// The task that `pid` means: a supervisor's, else a living child's, else one among `former_pids`.
 Result<TaskDirectory> find_task(const PoolDirectory& pool, pid_t pid);

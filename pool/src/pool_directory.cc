@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "protocol/io/files.h"
 #include "protocol/io/unique_fd.h"
 
 namespace bgtask {
@@ -35,7 +36,7 @@ Status set_owner_and_mode(int fd, const MkdirIfMissing& how) {
   // A descriptor that needs no permission to be opened is not taken by fchmod itself.
   std::string by_descriptor = "/proc/self/fd/" + std::to_string(fd);
   if (::chmod(by_descriptor.c_str(), how.mode & kPermissions) != 0)
-    return fail_errno("its mode cannot be set", errno);
+    return io::fail_in_proc("its mode cannot be set", errno);
   return {};
 }
 

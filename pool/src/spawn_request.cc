@@ -103,7 +103,7 @@ Result<mode_t> callers_umask() {
   constexpr std::string_view kField = "\nUmask:";
   constexpr size_t kEnough = 64 * 1024;
   io::UniqueFd fd(::open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC));
-  if (!fd) return bad("umask", "cannot read the caller's from /proc", errno);
+  if (!fd) return io::fail_in_proc("cannot tell the caller's umask", errno);
   Result<std::string> text = io::read_all(fd.get(), kEnough);
   if (!text) return fail(std::move(text.error()));
   size_t at = text->find(kField);

@@ -11,17 +11,16 @@
 #include "protocol/io/unique_fd.h"
 
 namespace bgtask::io {
+namespace {
 
 // The system call itself: readdir(3) takes 32 KiB of heap, which a process that is short of memory has not,
 // and one that is idle does not get back.
-Result<std::vector<std::string>> directory_names(int dir_fd, const char* name) {
-  UniqueFd fd(::openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return fail_errno(std::string("cannot open the directory '") + name + "'", errno);
+Result<std::vector<std::string>> names_from(int directory) {
   std::vector<std::string> names;
   alignas(dirent64) char buffer[4096];
   for (;;) {
-    const long size = ::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer);
-    if (size < 0) return fail_errno(std::string("cannot list the directory '") + name + "'", errno);
+    const long size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+    if (size < 0) return fail_errno("cannot list a directory", errno);
     if (size == 0) return names;
     for (long at = 0; at < size;) {
       const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
@@ -30,6 +29,19 @@ Result<std::vector<std::string>> directory_names(int dir_fd, const char* name) {
       at += entry->d_reclen;
     }
   }
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> directory_names(int dir_fd, const char* name) {
+  UniqueFd fd(::openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno(std::string("cannot open the directory '") + name + "'", errno);
+  return names_from(fd.get());
+}
+
+Result<std::vector<std::string>> own_names(int directory) {
+  if (::lseek(directory, 0, SEEK_SET) != 0) return fail_errno("cannot list a directory", errno);
+  return names_from(directory);
 }
 
 }  // namespace bgtask::io

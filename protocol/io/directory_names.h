@@ -12,4 +12,8 @@ namespace bgtask::io {
 /// descriptor may be O_PATH, and is left as it was.
 Result<std::vector<std::string>> directory_names(int dir_fd, const char* name = ".");
 
+/// The same of a directory open for reading, whose position is the caller's alone. Takes no descriptor: there
+/// may be none left.
+Result<std::vector<std::string>> own_names(int directory);
+
 }  // namespace bgtask::io

@@ -1,6 +1,7 @@
 #include "protocol/io/files.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -49,6 +50,16 @@ Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, con
   Result<std::string> content = read_all(fd.get(), max_size);
   if (!content) content.error().message = quoted(name) + ": " + content.error().message;
   return content;
+}
+
+bool proc_is_mounted() {
+  return ::access("/proc/self/fd", F_OK) == 0;
+}
+
+tl::unexpected<Failure> fail_in_proc(std::string what, int os_error) {
+  if (os_error == ENOENT && !proc_is_mounted())
+    what += " (/proc is not mounted; 'mount -t proc proc /proc' does that)";
+  return fail_errno(std::move(what), os_error);
 }
 
 Status write_all(int fd, std::string_view bytes) {

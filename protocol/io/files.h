@@ -24,6 +24,11 @@ Status replace_file(int dir_fd, const char* name, std::string_view content, mode
 
 /// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large.
 Result<std::string> read_all(int fd, size_t max_size);
+/// Whether /proc is there: sockets are found through it, and processes seen.
+bool proc_is_mounted();
+/// A failed use of a path in /proc. Where there is no /proc the message says so, and what to do.
+tl::unexpected<Failure> fail_in_proc(std::string what, int os_error);
+
 /// Writes everything to a blocking `fd`.
 Status write_all(int fd, std::string_view bytes);
 

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string>
 
+#include "protocol/io/files.h"
+
 namespace bgtask::io {
 namespace {
 
@@ -45,7 +47,7 @@ Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog) {
   if (::fchmod(fd.get(), 0600) != 0) return fail_errno("cannot set the mode of the socket", errno);
   sockaddr_un address = address_of(dir_fd, name);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    return fail_errno(std::string("cannot bind '") + name + "'", errno);
+    return fail_in_proc(std::string("cannot bind '") + name + "'", errno);
   }
   if (::listen(fd.get(), backlog) != 0) return fail_errno("cannot listen on the socket", errno);
   return fd;
@@ -71,7 +73,7 @@ Result<UniqueFd> connect_at(int dir_fd, const char* name) {
     case EAGAIN:
       return fail_errno("the supervisor does not accept connections just now", EAGAIN, ErrorCode::kBusy);
     default:
-      return fail_errno("cannot connect to the task's socket", errno);
+      return fail_in_proc("cannot connect to the task's socket", errno);
   }
 }
 

@@ -1,5 +1,9 @@
 #include "protocol/io/uv_handles.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +16,11 @@ Loop::~Loop() {
 }
 
 Status Loop::init() {
+  // libuv makes a pipe of its own at the first loop, and aborts where it cannot.
+  int probe[2];
+  if (::pipe2(probe, O_CLOEXEC) != 0) return fail_errno("cannot make an event loop", errno);
+  ::close(probe[0]);
+  ::close(probe[1]);
   if (int error = uv_loop_init(&loop_); error != 0) return fail_errno("cannot make an event loop", -error);
   ready_ = true;
   return {};
