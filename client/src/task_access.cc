@@ -14,6 +14,10 @@ Task TaskAccess::make(std::shared_ptr<const PoolDirectory> pool, const TaskDirec
   return task;
 }
 
+void TaskAccess::set_id(Task& task, pid_t id) noexcept {
+  task.impl_->set_id(id);
+}
+
 Result<const TaskDirectory*> TaskAccess::directory(const Task& task) {
   return task.impl_->directory();
 }

@@ -19,6 +19,10 @@ struct TaskAccess {
   static Task make(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory,
                    std::optional<Json> snapshot = std::nullopt);
 
+  /// Gives a task made without a directory its id. It started, which is what was asked for; that it is
+  /// deleted already is for the next call to find.
+  static void set_id(Task& task, pid_t id) noexcept;
+
   /// The task's directory, looked up and opened if need be. Lives as long as the task.
   static Result<const TaskDirectory*> directory(const Task& task);
 };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 
 #include "client/src/environment.h"
 #include "protocol/wire/methods.h"
@@ -39,6 +40,18 @@ void TaskCore::assume(std::shared_ptr<const PoolDirectory> pool, const TaskDirec
   pool_path_ = pool_->path;
   pid_ = directory.id;
   if (const auto identity = identity_of(directory)) identity_ = *identity;
+}
+
+// Which directory it has is remembered, so that no later one of that name is taken for it. Where it cannot be
+// opened just now the number must do.
+void TaskCore::set_id(pid_t id) noexcept {
+  pid_ = id;
+  try {
+    const Result<TaskDirectory> opened = open_task(*pool_, id);
+    if (!opened) return;
+    if (const auto identity = identity_of(*opened)) identity_ = *identity;
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 Result<const std::filesystem::path*> TaskCore::pool_path() {

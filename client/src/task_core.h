@@ -28,6 +28,7 @@ class TaskCore {
 
   /// See TaskAccess::make.
   void assume(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory);
+  void set_id(pid_t id) noexcept;  ///< of one that was just started
 
   pid_t pid() const { return pid_; }
   Result<const std::filesystem::path*> pool_path();

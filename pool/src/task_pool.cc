@@ -19,16 +19,14 @@ namespace {
 Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOptions& options,
               const wire::LaunchSpec& spec) {
   LaunchSettings settings{pool->fd.get(), options.supervisor_command, options.supervisor_env};
+  // Made before the start: after it nothing may fail any more, for the task runs.
+  Task task = TaskAccess::make(pool, TaskDirectory());
   Result<pid_t> started = launch(spec, settings);
   // A task that was to be adopted stays what it was.
   if (!started && !spec.adopt && started.error().data.contains("supervisor_pid"))
     clean_up_failed_start(*pool, started.error().data["supervisor_pid"].get<pid_t>());
-  pid_t id = value_or_throw(std::move(started));
-  Result<TaskDirectory> directory = open_task(*pool, id);
-  // It started, which is what was asked for; that it is deleted already is for the caller's next call to
-  // find.
-  if (!directory && directory.error().code == ErrorCode::kNotFound) return Task(id, pool->path);
-  return TaskAccess::make(pool, value_or_throw(std::move(directory)));
+  TaskAccess::set_id(task, value_or_throw(std::move(started)));
+  return task;
 }
 
 }  // namespace
