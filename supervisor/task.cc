@@ -184,10 +184,10 @@ Status Task::run(const wire::LaunchSpec& full) {
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   former_ids_ = std::move(former_ids);
   tree_ = ProcessTree(former_ids_, spec_.pool_path);
-  if (same_boot(published)) use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
   tree_.give_up_ids_of_tasks_in(spec_.pool_path);
   for (pid_t id : files_.ids_of_others())
     tree_.give_up_id(id);
+  if (same_boot(published)) use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
