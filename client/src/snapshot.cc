@@ -16,111 +16,91 @@ namespace {
 
 /// In JSON text bytes that are not UTF-8 are base64 objects; in a document they
 /// are binary values.
-void restore_bytes(Json &value) {
-  if (!value.is_object())
-    return;
-  if (const auto bytes = wire::bytes_of(value))
-    value = wire::bytes_value(*bytes);
+void restore_bytes(Json& value) {
+  if (!value.is_object()) return;
+  if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
 }
 
-void restore_command(Json &document) {
+void restore_command(Json& document) {
   const auto command = document.find("command");
   if (command != document.end() && command->is_array()) {
-    for (Json &argument : *command)
+    for (Json& argument : *command)
       restore_bytes(argument);
   }
-  if (const auto cwd = document.find("cwd"); cwd != document.end())
-    restore_bytes(*cwd);
+  if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
 }
 
-Result<Json> published(const TaskDirectory &task) {
+Result<Json> published(const TaskDirectory& task) {
   const std::string what = "the status of task " + std::to_string(task.id);
-  Result<std::string> text =
-      io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
-  if (!text)
-    return fail(std::move(text).error());
+  Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
+  if (!text) return fail(std::move(text).error());
   Result<Json> document = wire::decode_json(*text, wire::reply_limits());
   if (!document) {
     document.error().message.insert(0, what + ": ");
     return document;
   }
-  if (!document->is_object())
-    return fail(ErrorCode::kParseError, what + " is not an object");
+  if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
   restore_command(*document);
   return document;
 }
 
 /// Positions of this moment. A ring that cannot be read leaves those of the
 /// last publication in place: what is known of the task must not depend on it.
-Status add_positions(const TaskDirectory &task, Json &document) {
+Status add_positions(const TaskDirectory& task, Json& document) {
   const auto persistent = document.find("persistent");
-  if (persistent != document.end() && *persistent == false)
-    return {};
-  Json &streams = document["streams"];
-  if (!streams.is_object())
-    streams = Json::object();
+  if (persistent != document.end() && *persistent == false) return {};
+  Json& streams = document["streams"];
+  if (!streams.is_object()) streams = Json::object();
   for (const int stream : {kStdout, kStderr, kData}) {
     const Result<ring::RingView> ring = open_ring(task, stream);
     if (ring) {
       streams[std::string(wire::stream_name(stream))] = stream_document(*ring);
     } else if (ring.error().code == ErrorCode::kNotFound) {
-      return fail(Failure(ring.error())); // a delete is under way
+      return fail(Failure(ring.error()));  // a delete is under way
     }
   }
   return {};
 }
 
-void mark_lost(Json &document) {
-  Json &status = document["status"];
-  if (!status.is_object())
-    status = Json::object();
+void mark_lost(Json& document) {
+  Json& status = document["status"];
+  if (!status.is_object()) status = Json::object();
   const std::optional<bool> alive = child_alive(document);
   status["running"] = alive ? Json(*alive) : Json(nullptr);
   status["state"] = "lost";
 }
 
-} // namespace
+}  // namespace
 
-Result<Json> read_snapshot(const TaskDirectory &task, bool with_streams) {
+Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
   Result<Json> document = published(task);
-  if (!document)
-    return document;
+  if (!document) return document;
   const Result<bool> alive = supervisor_alive(task);
-  if (!alive)
-    return fail(Failure(alive.error()));
-  if (!*alive)
-    mark_lost(*document);
+  if (!alive) return fail(Failure(alive.error()));
+  if (!*alive) mark_lost(*document);
   if (with_streams) {
-    if (Status done = add_positions(task, *document); !done)
-      return fail(std::move(done).error());
+    if (Status done = add_positions(task, *document); !done) return fail(std::move(done).error());
   }
   return document;
 }
 
-std::optional<bool> child_alive(const Json &snapshot) {
+std::optional<bool> child_alive(const Json& snapshot) {
   const auto child = snapshot.find("child_pid");
   const auto supervision = snapshot.find("supervision");
-  if (child == snapshot.end() || !child->is_number_integer())
-    return false;
-  if (supervision == snapshot.end() || !supervision->is_object())
-    return false;
+  if (child == snapshot.end() || !child->is_number_integer()) return false;
+  if (supervision == snapshot.end() || !supervision->is_object()) return false;
   const auto boot_id = supervision->find("boot_id");
   const auto start = supervision->find("child_start");
-  if (boot_id == supervision->end() || start == supervision->end() ||
-      !start->is_number_integer())
+  if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
     return false;
 
   const std::string boot = io::boot_id();
-  if (boot.empty())
-    return std::nullopt;
-  if (*boot_id != boot)
-    return false;
+  if (boot.empty()) return std::nullopt;
+  if (*boot_id != boot) return false;
   const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
-  if (!process && process.error().code != ErrorCode::kNotFound)
-    return std::nullopt;
+  if (!process && process.error().code != ErrorCode::kNotFound) return std::nullopt;
   // A zombie has ended; its new parent merely has not looked yet.
-  return process && process->start_ticks == start->get<std::uint64_t>() &&
-         !process->dead();
+  return process && process->start_ticks == start->get<std::uint64_t>() && !process->dead();
 }
 
-} // namespace bgtask
+}  // namespace bgtask
