@@ -30,6 +30,14 @@ void restore_command(Json& document) {
   if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
 }
 
+Status check_version(const Json& document, const std::string& what) {
+  const Json version = document.value("protocol", Json(wire::kProtocolVersion));
+  if (!version.is_number_integer() || version <= wire::kProtocolVersion) return {};
+  return fail(ErrorCode::kVersionMismatch,
+              what + " is of protocol version " + version.dump() + "; this program understands up to " +
+                  std::to_string(wire::kProtocolVersion) + ": install a newer one");
+}
+
 Result<Json> published(const TaskDirectory& task) {
   const std::string what = "the status of task " + std::to_string(task.id);
   Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
@@ -40,6 +48,7 @@ Result<Json> published(const TaskDirectory& task) {
     return document;
   }
   if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
+  if (Status known = check_version(*document, what); !known) return fail(std::move(known).error());
   restore_command(*document);
   return document;
 }
