@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "protocol/io/users.h"
+
 namespace bgtask::io {
 namespace {
 
@@ -22,6 +24,10 @@ tl::unexpected<Failure> cannot_open(const std::string& path, int os_error) {
 
 Status check(const std::string& path, const struct stat& info) {
   uid_t caller = ::geteuid();
+  if (is_unknown_user(info.st_uid)) {
+    return fail(ErrorCode::kUnsafePool,
+                "pool " + path + " belongs to a user for whom this user namespace has no number");
+  }
   if (caller != 0 && info.st_uid != caller && info.st_uid != 0) {
     return fail(ErrorCode::kUnsafePool, "pool " + path + " belongs to user " + std::to_string(info.st_uid));
   }

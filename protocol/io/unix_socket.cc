@@ -12,6 +12,7 @@
 #include <string>
 
 #include "protocol/io/files.h"
+#include "protocol/io/users.h"
 
 namespace bgtask::io {
 namespace {
@@ -83,6 +84,10 @@ Result<PeerCredentials> peer_credentials(int socket_fd) {
   if (::getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
       size != sizeof credentials) {
     return fail(ErrorCode::kDenied, "the kernel does not say who is at the other end of the socket");
+  }
+  if (is_unknown_user(credentials.uid)) {
+    return fail(ErrorCode::kDenied,
+                "this user namespace has no number for who is at the other end of the socket");
   }
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
