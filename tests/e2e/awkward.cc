@@ -219,6 +219,17 @@ int send_messages(const Args& sizes) {
   return 0;
 }
 
+/// Writes the same piece again and again, with pauses: whatever run it is of, a byte is known by its offset.
+[[noreturn]] void drum(useconds_t pause) {
+  constexpr size_t kPiece = 4096;  // goes into a pipe whole or not at all
+  const std::string piece = bgtask::e2e::pattern(0, kPiece);
+  alarm(kLifetimeSeconds);
+  for (;;) {
+    write_all(1, piece);
+    usleep(pause);
+  }
+}
+
 int echo_stdin() {
   char buffer[64 * 1024];
   uint64_t total = 0;
@@ -291,6 +302,7 @@ int run(const std::string& mode, const Args& args) {
   if (mode == "messages") return send_messages(args);
   if (mode == "echo") return echo_stdin();
   if (mode == "puppet") return puppet(arg(0));
+  if (mode == "drum") drum(static_cast<useconds_t>(std::stoul(arg(0))));
   if (mode == "sleep") sleep_for_ever();
   if (mode == "close-stdin") {
     close(0);
