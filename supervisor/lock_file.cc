@@ -41,7 +41,7 @@ pid_t holder_of(const struct stat& st) {
 Result<io::UniqueFd> acquire_lock_file(const std::string& path) {
   io::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600));
   if (!fd) return fail_errno("cannot open the lock file '" + path + "' ('lock_file')", errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (io::try_flock(fd.get(), LOCK_EX) == 0) return fd;
   if (errno != EWOULDBLOCK) return fail_errno("cannot lock '" + path + "' ('lock_file')", errno);
   struct stat st {};
   pid_t holder = ::fstat(fd.get(), &st) == 0 ? holder_of(st) : 0;

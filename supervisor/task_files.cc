@@ -58,8 +58,7 @@ bool belongs_to_us(int fd) {
 bool try_lock(int fd) {
   constexpr timespec kPause{0, 5'000'000};
   for (int attempt = 0; attempt < kLockTries; ++attempt) {
-    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno == EINTR) continue;
+    if (io::try_flock(fd, LOCK_EX) == 0) return true;
     if (errno != EWOULDBLOCK) return false;
     ::nanosleep(&kPause, nullptr);
   }

@@ -16,6 +16,7 @@
 
 #include "client/src/deadline.h"
 #include "protocol/io/directory_names.h"
+#include "protocol/io/files.h"
 
 namespace bgtask {
 namespace {
@@ -32,7 +33,7 @@ Result<io::UniqueFd> take_lock(const TaskDirectory& task) {
   if (!lock) return fail_errno("cannot open the lock of " + name_of(task), errno, ErrorCode::kDenied);
   const Deadline deadline = Deadline::after(kPatience);
   Backoff backoff;
-  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  while (io::try_flock(lock.get(), LOCK_EX) != 0) {
     if (errno != EWOULDBLOCK) return fail_errno("cannot lock " + name_of(task), errno, ErrorCode::kDenied);
     if (!backoff.wait(deadline)) {
       return fail(ErrorCode::kRunning, "the supervisor of " + name_of(task) + " is alive");

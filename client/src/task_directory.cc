@@ -155,7 +155,7 @@ Result<bool> supervisor_alive(const TaskDirectory& task) {
     return fail(ErrorCode::kDenied, what + " belongs to user " + std::to_string(info.st_uid));
   }
   // Shared, so that two who look at the same moment do not take each other for a supervisor.
-  if (::flock(lock.get(), LOCK_SH | LOCK_NB) == 0) return false;
+  if (io::try_flock(lock.get(), LOCK_SH) == 0) return false;
   if (errno == EWOULDBLOCK) return true;
   return fail_errno("cannot test " + what, errno, ErrorCode::kDenied);
 }

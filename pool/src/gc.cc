@@ -14,6 +14,7 @@
 
 #include "client/src/dead_task.h"
 #include "protocol/io/directory_names.h"
+#include "protocol/io/files.h"
 
 namespace bgtask {
 namespace {
@@ -71,7 +72,7 @@ bool seize(const TaskDirectory& task, time_t changed, io::UniqueFd* lock) {
   if (!*lock) return errno == ENOENT && ::time(nullptr) - changed > kUnlockedAge;
   struct stat st {};
   if (::fstat(lock->get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
-  return ::flock(lock->get(), LOCK_EX | LOCK_NB) == 0;
+  return io::try_flock(lock->get(), LOCK_EX) == 0;
 }
 
 void remove_remains(const PoolDirectory& pool, const std::string& name) {

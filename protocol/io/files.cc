@@ -1,6 +1,7 @@
 #include "protocol/io/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,6 +51,14 @@ Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, con
   Result<std::string> content = read_all(fd.get(), max_size);
   if (!content) content.error().message = quoted(name) + ": " + content.error().message;
   return content;
+}
+
+int try_flock(int fd, int kind) {
+  int result = 0;
+  do {
+    result = ::flock(fd, kind | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result;
 }
 
 bool proc_is_mounted() {

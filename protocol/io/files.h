@@ -24,6 +24,9 @@ Status replace_file(int dir_fd, const char* name, std::string_view content, mode
 
 /// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large.
 Result<std::string> read_all(int fd, size_t max_size);
+/// flock(2) for a lock that is to be had at once or not at all; never fails with EINTR.
+int try_flock(int fd, int kind);
+
 /// Whether /proc is there: sockets are found through it, and processes seen.
 bool proc_is_mounted();
 /// A failed use of a path in /proc. Where there is no /proc the message says so, and what to do.

@@ -46,7 +46,10 @@ Result<ProcessStat> process_stat(pid_t pid) {
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno(std::string("cannot open ") + path, errno);
   char buffer[kMaxLine];
-  const ssize_t size = ::read(fd.get(), buffer, sizeof buffer);
+  ssize_t size = 0;
+  do {
+    size = ::read(fd.get(), buffer, sizeof buffer);
+  } while (size < 0 && errno == EINTR);
   if (size < 0) return fail_errno(std::string("cannot read ") + path, errno == ESRCH ? ENOENT : errno);
   const std::string_view line(buffer, static_cast<size_t>(size));
   const std::string_view state = field(line, 3);

@@ -184,7 +184,12 @@ Result<Storage> Storage::open_file(int dir_fd, const char* name, Kind kind) {
   if (!fd) return fail(std::move(fd).error());
   // Checked in a copy first: a mapping of a file that is too short would kill.
   alignas(Header) std::byte copy[sizeof(Header)];
-  if (::pread(fd->get(), copy, sizeof copy, 0) != static_cast<ssize_t>(sizeof copy)) {
+  ssize_t size_read = 0;
+  do {
+    size_read = ::pread(fd->get(), copy, sizeof copy, 0);
+  } while (size_read < 0 && errno == EINTR);
+  if (size_read < 0) return fail_errno(about(name, "cannot be read"), errno);
+  if (size_read != static_cast<ssize_t>(sizeof copy)) {
     return fail(ErrorCode::kBadArgument, about(name, "is too short for a ring"));
   }
   const Header& header = *reinterpret_cast<const Header*>(copy);
