@@ -1,0 +1,41 @@
+// One request of every kind, for cases that let each of them fail in every way.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/faults/fault_test.h"
+
+namespace bgtask::faults {
+
+struct RequestKind {
+  std::string name;
+  std::string method;
+  Json params = Json::object();
+  /// What the task must have done before: nothing, or to have ended.
+  bool needs_ended = false;
+  /// Whether it changes the task for good, so that each try needs a new one.
+  bool needs_fresh = false;
+  /// What must be true after it succeeded, and after it failed; may be empty.
+  std::function<void(Task&)> succeeded = {}, failed = {};
+};
+
+/// Every method of the table, with parameters that make it work. The task is one of kind_task().
+std::vector<RequestKind> request_kinds();
+
+/// A task for a request: `awkward puppet` that has said "before", or one that has ended with 3.
+class RequestTest : public FaultTest {
+ protected:
+  Task task_for(const RequestKind& kind, const TaskPool& in) const;
+  /// Sends the request on a connection of its own. The reply; null if the connection was closed instead.
+  static Json ask(e2e::RawClient& client, const RequestKind& kind);
+  /// A reply is a result or names one of the words of the contract.
+  static void expect_typed(const Json& reply);
+  /// The task works: it answers, and its child does what it is told.
+  void expect_works(Task& task, const RequestKind& kind, const Json& reply) const;
+  /// Deletes a task, also one that a request of kind delete has deleted already.
+  void end(Task& task) const;
+};
+
+}  // namespace bgtask::faults
