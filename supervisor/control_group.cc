@@ -97,14 +97,9 @@ Parent find_parent() {
   return {own, false};
 }
 
-// A supervisor started from within a task is in that task's group: it leaves, so as to be neither killed with
-// it nor held to its limits.
-void leave_task_group(int parent) {
-  const std::string own = own_group();
-  const size_t leaf = own.rfind('/') + 1;
-  if (own.compare(leaf, sizeof kPrefix - 1, kPrefix) != 0 ||
-      own.compare(leaf, std::string::npos, kSupervisors) == 0)
-    return;
+// Beside the tasks' groups: a supervisor shall end neither with the service it was started from nor with a
+// task it was started in, and be held to no task's limits. Where it may not move it stays.
+void join_supervisors(int parent) {
   if (::mkdirat(parent, kSupervisors, 0755) != 0 && errno != EEXIST) return;
   io::UniqueFd group(::openat(parent, kSupervisors, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (group) static_cast<void>(put(group.get(), "cgroup.procs", "0"));
@@ -153,7 +148,7 @@ Result<std::optional<ControlGroup>> ControlGroup::create(const wire::LaunchSpec&
     return fail(ErrorCode::kBadArgument,
                 "BGTASK_CGROUP: '" + parent.path + "' is no control group of version 2");
   }
-  leave_task_group(directory.get());
+  join_supervisors(directory.get());
   const std::string name = kPrefix + std::to_string(id);
   ::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR);  // of a dead task that had our pid
   if (::mkdirat(directory.get(), name.c_str(), 0755) != 0) {

@@ -32,7 +32,9 @@ class ControlGroup : public FaultTest {
     EXPECT_EQ(groups(), std::vector<std::string>()) << "groups are left of deleted tasks";
     for (const std::string& left : groups())
       ::rmdir((parent_ / left).c_str());
-    ::rmdir((parent_ / "bgtask-supervisors").c_str());
+    EXPECT_TRUE(eventually([&] {
+      return ::rmdir((parent_ / "bgtask-supervisors").c_str()) == 0 || errno == ENOENT;
+    })) << "supervisors are left";
     EXPECT_EQ(::rmdir(parent_.c_str()), 0) << strerror(errno);
     ::umount2((base() / "cgroup2").c_str(), MNT_DETACH);
     FaultTest::TearDown();
@@ -89,6 +91,14 @@ TEST_F(ControlGroup, G5_G6_EverythingIsKilledAndNothingElse) {
   EXPECT_EQ(task.remove().survivors.size(), 0u);
   EXPECT_FALSE(fs::exists(group_of(task)));
   other.remove();
+}
+
+TEST_F(ControlGroup, G7_TheSupervisorIsInNoTasksGroup) {
+  Task task = awkward({"sleep"});
+  const std::string own = e2e::read_whole("/proc/" + std::to_string(task.pid()) + "/cgroup");
+  EXPECT_NE(own.find("/bgtask-supervisors\n"), std::string::npos) << own;
+  EXPECT_EQ(processes_of(task), std::vector<pid_t>{child_of(task)});
+  task.remove();
 }
 
 TEST_F(ControlGroup, G6_DeleteLeavesNoProcessAndNoGroup) {
