@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <random>
 
-#include "protocol/io/pidfd.h"
 #include "tests/e2e/pattern.h"
 #include "tests/faults/channel.h"
 #include "tests/faults/fault_test.h"

@@ -144,6 +144,8 @@ TEST_F(SignalArguments, G5_TheCommandLineRefusesThemBeforeAnythingIsAsked) {
     EXPECT_EQ(result.err.find('\x1b'), std::string::npos) << "it is shown, not obeyed";
     EXPECT_EQ(result.out, "");
   }
+  for (const char* option : {"-0", "-65", "-99999999999", "-NOSUCH", "-SIGSIGTERM", "-SIG"})
+    EXPECT_EQ(bgtask({"kill", option, pid}).status, 125) << option;
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace bgtask::faults {
 namespace {
 
 /// None of these does anything to a supervisor, or to the child of `deaf`.
-constexpr int kAtSupervisor[] = {SIGCHLD, SIGURG,  SIGWINCH, SIGCONT, SIGPIPE,
-                                 SIGXFSZ, SIGTSTP, SIGTTIN,  SIGTTOU};
+constexpr int kAtSupervisor[] = {SIGIO,   SIGCHLD, SIGURG,  SIGWINCH, SIGCONT,
+                                 SIGPIPE, SIGXFSZ, SIGTSTP, SIGTTIN,  SIGTTOU};
 
 /// A process that sends signals as fast as it can, for as long as this lives or until it has sent them all.
 class Storm {
