@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "protocol/wire/codec.h"
+
 namespace bgtask::wire {
 namespace {
 
@@ -18,8 +20,10 @@ std::optional<ErrorCode> standard_code(const Json& number) {
   return std::nullopt;
 }
 
+// A string that is not UTF-8 could not come back as it was.
 bool is_id(const Json& id) {
-  return id.is_null() || id.is_string() || id.is_number_integer();
+  return id.is_null() || id.is_number_integer() ||
+         (id.is_string() && is_utf8(id.get_ref<const std::string&>()));
 }
 
 }  // namespace
@@ -36,7 +40,7 @@ Result<Request> parse_request(Json document) {
   auto id = document.find("id");
   request.expects_reply = id != document.end();
   if (request.expects_reply) {
-    if (!is_id(*id)) return not_a_request("\"id\" must be an integer, a string or null");
+    if (!is_id(*id)) return not_a_request("\"id\" must be an integer, a UTF-8 string or null");
     request.id = std::move(*id);
   }
   auto params = document.find("params");

@@ -1,3 +1,4 @@
+#include <bit>
 #include <msgpack.hpp>
 
 #include "protocol/wire/codec.h"
@@ -18,7 +19,18 @@ void pack_bytes(Packer& packer, const char* data, size_t size, bool text) {
   }
 }
 
-void pack(Packer& packer, const Json& value) {
+// Not the library's pack_double(): it makes integers of whole numbers, and to find them it converts every
+// double to an integer, which is undefined for most of them.
+void pack_float(msgpack::sbuffer& buffer, double value) {
+  const auto bits = std::bit_cast<uint64_t>(value);
+  char bytes[9] = {'\xcb'};
+  for (int i = 0; i < 8; ++i)
+    bytes[1 + i] = static_cast<char>(bits >> (56 - 8 * i) & 0xff);
+  buffer.write(bytes, sizeof bytes);
+}
+
+void pack(msgpack::sbuffer& buffer, const Json& value) {
+  Packer packer(buffer);
   switch (value.type()) {
     case Json::value_t::null:
     case Json::value_t::discarded:
@@ -34,7 +46,7 @@ void pack(Packer& packer, const Json& value) {
       packer.pack_uint64(value.get<uint64_t>());
       break;
     case Json::value_t::number_float:
-      packer.pack_double(value.get<double>());
+      pack_float(buffer, value.get<double>());
       break;
     case Json::value_t::string: {
       const auto& text = value.get_ref<const std::string&>();
@@ -49,13 +61,13 @@ void pack(Packer& packer, const Json& value) {
     case Json::value_t::array:
       packer.pack_array(static_cast<uint32_t>(value.size()));
       for (const auto& child : value)
-        pack(packer, child);
+        pack(buffer, child);
       break;
     case Json::value_t::object:
       packer.pack_map(static_cast<uint32_t>(value.size()));
       for (const auto& [key, child] : value.items()) {
         pack_bytes(packer, key.data(), key.size(), true);
-        pack(packer, child);
+        pack(buffer, child);
       }
       break;
   }
@@ -96,8 +108,10 @@ Json convert(const msgpack::object& object, size_t& budget) {
       Json map = Json::object();
       for (uint32_t i = 0; i < object.via.map.size; ++i) {
         const auto& [key, value] = object.via.map.ptr[i];
-        if (key.type != msgpack::type::STR) {
-          throw Refused{{ErrorCode::kParseError, "not a message: a map key is not a string", 0, nullptr}};
+        // JSON has no other keys, and what is taken here is published there.
+        if (key.type != msgpack::type::STR || !is_utf8({key.via.str.ptr, key.via.str.size})) {
+          throw Refused{
+              {ErrorCode::kParseError, "not a message: a map key is not a UTF-8 string", 0, nullptr}};
         }
         map[std::string(key.via.str.ptr, key.via.str.size)] = convert(value, budget);
       }
@@ -149,8 +163,7 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
 
 std::string encode_msgpack(const Json& document) {
   msgpack::sbuffer buffer;
-  Packer packer(buffer);
-  pack(packer, document);
+  pack(buffer, document);
   return std::string(buffer.data(), buffer.size());
 }
 

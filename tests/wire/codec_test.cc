@@ -26,6 +26,14 @@ TEST(Codec, DocumentsSurviveBothEncodings) {
   EXPECT_EQ(decode_msgpack(encode_msgpack(sample()), request_limits()).value(), sample());
 }
 
+TEST(Codec, FloatingNumbersStayWhatTheyAre) {
+  for (double number : {1.0, -0.0, 0.1, 1e300, -1e300, 5e-324}) {
+    const Json decoded = decode_msgpack(encode_msgpack(Json{{"n", number}}), request_limits()).value()["n"];
+    EXPECT_TRUE(decoded.is_number_float()) << number;
+    EXPECT_EQ(decoded.get<double>(), number);
+  }
+}
+
 TEST(Codec, BytesSurviveBothEncodings) {
   for (const std::string& bytes :
        {all_bytes(), std::string("text"), std::string(), std::string("a\0b", 3), std::string("\xff")}) {
@@ -83,10 +91,11 @@ TEST(Codec, HeadersThatLieAreRefused) {
 }
 
 TEST(Codec, MsgpackExtensionsAndOtherKeysAreRefused) {
-  EXPECT_FALSE(decode_msgpack(std::string("\xd4\x01\x00", 3), request_limits()));  // fixext 1
-  EXPECT_FALSE(decode_msgpack(std::string("\x81\x01\x02", 3), request_limits()));  // {1: 2}
-  EXPECT_FALSE(decode_msgpack(std::string("\x01\x02", 2), request_limits()));      // two objects
-  EXPECT_FALSE(decode_msgpack(std::string("\x92\x01", 2), request_limits()));      // cut short
+  EXPECT_FALSE(decode_msgpack(std::string("\xd4\x01\x00", 3), request_limits()));      // fixext 1
+  EXPECT_FALSE(decode_msgpack(std::string("\x81\x01\x02", 3), request_limits()));      // {1: 2}
+  EXPECT_FALSE(decode_msgpack(std::string("\x81\xa1\xff\x02", 4), request_limits()));  // no UTF-8
+  EXPECT_FALSE(decode_msgpack(std::string("\x01\x02", 2), request_limits()));          // two objects
+  EXPECT_FALSE(decode_msgpack(std::string("\x92\x01", 2), request_limits()));          // cut short
 }
 
 TEST(Codec, NotJson) {

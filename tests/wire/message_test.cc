@@ -28,6 +28,7 @@ TEST(Request, MalformedOnesAreRefused) {
                       Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", 5}},
                       Json{{"jsonrpc", "2.0"}, {"id", 1.5}, {"method", "ping"}},
                       Json{{"jsonrpc", "2.0"}, {"id", true}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", "\xff"}, {"method", "ping"}},
                       Json{{"jsonrpc", "2.0"}, {"id", Json::object()}, {"method", "ping"}},
                       Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}, {"params", {1, 2}}}};
   for (const Json& document : bad) {
