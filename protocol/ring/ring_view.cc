@@ -21,18 +21,12 @@ constexpr int kCounterTries = 1000;
 constexpr int kYields = 50;
 constexpr int kNaps = 100;
 constexpr long kNapNs = 200'000;
+constexpr int64_t kNoPatienceNs = 1'000'000'000;
 
-// The writer may be between announcing a write and finding that there was nothing to read. First let it run,
-// then sleep a little; in the end believe that it was killed there.
-bool wait_for_writer(int attempt) {
-  if (attempt >= kYields + kNaps) return false;
-  if (attempt < kYields) {
-    ::sched_yield();
-  } else {
-    const timespec nap{0, kNapNs};
-    ::nanosleep(&nap, nullptr);
-  }
-  return true;
+int64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 bool pread_all(int fd, void* out, size_t length, uint64_t offset) {
@@ -58,7 +52,7 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
 
 // The part of a header that changes, as plain numbers in the order of the file.
 struct Snapshot {
-  uint32_t sequence, eof, error, reserved1;
+  uint32_t sequence, eof, error, marked;
   uint64_t counters[6];
   uint64_t write_end;
   uint64_t pending[6];
@@ -110,6 +104,7 @@ RingView& RingView::operator=(RingView&& other) noexcept {
   mapped_ = std::exchange(other.mapped_, 0);
   capacity_ = other.capacity_;
   kind_ = other.kind_;
+  gave_up_ns_ = other.gave_up_ns_;
   return *this;
 }
 
@@ -227,6 +222,23 @@ bool RingView::copy(uint64_t position, size_t length, std::byte* out) const {
   return length <= UINT64_MAX - position && copy_tail(position, length, out) == position;
 }
 
+// The writer may be between announcing a write and finding that there was nothing to read. First let it run,
+// then sleep a little; in the end believe that it was killed there.
+bool RingView::wait_for_writer(int attempt) const {
+  if (attempt == 0 && gave_up_ns_ != 0 && monotonic_ns() - gave_up_ns_ < kNoPatienceNs) return false;
+  if (attempt >= kYields + kNaps) {
+    gave_up_ns_ = monotonic_ns();
+    return false;
+  }
+  if (attempt < kYields) {
+    ::sched_yield();
+  } else {
+    const timespec nap{0, kNapNs};
+    ::nanosleep(&nap, nullptr);
+  }
+  return true;
+}
+
 ByteRead read_bytes(const RingView& ring, uint64_t offset, uint64_t count) {
   ByteRead result;
   for (int attempt = 0;; ++attempt) {
@@ -242,7 +254,7 @@ ByteRead read_bytes(const RingView& ring, uint64_t offset, uint64_t count) {
     if (intact > begin) {
       // Gone for good if start has passed it; else the writer may yet leave it as it is.
       const bool gone = ring.positions().start > begin;
-      if (!gone && wait_for_writer(attempt)) continue;
+      if (!gone && ring.wait_for_writer(attempt)) continue;
       if (gone && intact == begin + length && attempt < kYields) continue;
     }
     result.data.erase(0, intact - begin);
@@ -264,7 +276,7 @@ std::optional<Message> message_at(const RingView& ring, uint64_t position, uint6
     }
     const auto now = ring.physical();
     const bool there = position >= now.start_position && position < now.limit_position;
-    if (!there || !wait_for_writer(attempt)) return std::nullopt;
+    if (!there || !ring.wait_for_writer(attempt)) return std::nullopt;
   }
 }
 

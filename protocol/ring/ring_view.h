@@ -48,6 +48,11 @@ class RingView {
     uint64_t start_position, limit_position, write_end;
   };
   Physical physical() const;
+  /// For a reader who found that the writer may be writing over what it read: waits a little (the more, the
+  /// higher `attempt` is) and says whether to look again. What is being written for 20 ms is believed to stay
+  /// so, and for a second nobody waits again: a file may be made so that every piece of it seems to be being
+  /// written.
+  bool wait_for_writer(int attempt) const;
 
  private:
   RingView() = default;
@@ -62,6 +67,7 @@ class RingView {
   size_t mapped_ = 0;                // bytes to unmap; 0 when somebody else's mapping or pread
   uint64_t capacity_ = 0;
   Kind kind_ = Kind::kBytes;
+  mutable int64_t gave_up_ns_ = 0;  // when wait_for_writer() did last, by the monotonic clock
 };
 
 /// Longest piece one read_bytes gives, whatever a header claims to hold.

@@ -1,5 +1,6 @@
 #include "protocol/ring/output_reader.h"
 
+#include <chrono>
 #include <random>
 
 #include "protocol/ring/index_ring.h"
@@ -47,6 +48,19 @@ class Output {
   RingView data_view = RingView::over(data.storage());
   uint64_t now = 1000;
 };
+
+// As somebody hostile may make a file: each of the pieces seems to be being written just now. To wait for
+// each of them would take minutes.
+TEST(OutputReader, WaitsForAWriterThatDoesNotComeOnceAndNotForEveryPiece) {
+  Output output(4096);
+  for (int i = 0; i < 4000; ++i)
+    output.put_out(1);
+  Header& header = output.out.storage().header();
+  header.write_end.store(header.limit_position.load() + output.out.capacity());
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(output.read(0).lost[0], 4000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
 
 TEST(OutputReader, MergesInTheOrderSeen) {
   Output output;
