@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/console.h"
+#include "cli/escaping.h"
 #include "cli/follow.h"
 #include "cli/output_format.h"
 #include "cli/selector.h"
@@ -93,6 +94,7 @@ class ReadVerb : public Verb {
                    [this](const std::string& text) { offset_ = parse_size(text); });
     command.option("--count", "N", "so many bytes (messages) at most",
                    [this](const std::string& text) { count_ = parse_size(text); });
+    command.flag("--raw", "control characters as they are, also on a terminal", &raw_);
     declare_selector(command, selector_);
     command.choice("-o,--output", {"raw", "json"},
                    "raw (default): the bytes, data messages one a line; json: a document", &format_);
@@ -162,10 +164,12 @@ class ReadVerb : public Verb {
       if (shown.contains("data")) shown["data"] = bytes_as_json(bytes_of(reply.at("data")));
       write_stdout(json_text(shown) + "\n");
     } else if (stream_ == "data") {
+      std::string text;
       for (const auto& message : reply.at("messages"))
-        write_stdout(as_line(bytes_of(message.at("data"))));
+        text += as_line(bytes_of(message.at("data")));
+      write_output(text);
     } else {
-      write_stdout(bytes_of(reply.at("data")));
+      write_output(bytes_of(reply.at("data")));
     }
   }
 
@@ -175,7 +179,7 @@ class ReadVerb : public Verb {
 
   void print(const ReadResult& result) const {
     say_loss(stream_, result.missed);
-    write_stdout(format_ == "json" ? json_text(as_json(result)) + "\n" : result.data);
+    format_ == "json" ? write_stdout(json_text(as_json(result)) + "\n") : write_output(result.data);
   }
 
   void print(const MessagesResult& result) const {
@@ -187,13 +191,21 @@ class ReadVerb : public Verb {
     std::string text;
     for (const auto& message : result)
       text += as_line(message.data);
-    write_stdout(text);
+    write_output(text);
+  }
+
+  void write_output(const std::string& output) const {
+    if (raw_ || !stdout_is_terminal()) return write_stdout(output);
+    TerminalFilter filter;
+    const std::string harmless = filter.feed(output);
+    write_stdout(harmless + filter.finish());
   }
 
   std::string stream_ = "stdout";
   std::string format_ = "raw";
   bool peek_ = false;
   bool discard_ = false;
+  bool raw_ = false;
   std::optional<std::uint64_t> offset_;
   std::optional<std::uint64_t> count_;
   Selector selector_;
