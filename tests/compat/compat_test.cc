@@ -101,11 +101,11 @@ class Conversation : public Compatibility {
   }
 };
 
-TEST_P(Conversation, InJsonIsHeldAsItWas) {
+TEST_P(Conversation, G13_InJsonIsHeldAsItWas) {
   hold(Encoding::kJson);
 }
 
-TEST_P(Conversation, InMsgpackIsHeldAsItWas) {
+TEST_P(Conversation, G13_InMsgpackIsHeldAsItWas) {
   hold(Encoding::kMsgpack);
 }
 
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Recordings, Conversation, testing::ValuesIn(recordings(
 
 using RecordedTask = Compatibility;
 
-TEST_P(RecordedTask, IsFoundAndItsOutputIsReadable) {
+TEST_P(RecordedTask, G13_IsFoundAndItsOutputIsReadable) {
   Task task = put_into_pool();
   ASSERT_EQ(pool().search({{"meta", {{"name", "kept"}}}}).size(), 1u);
   const Json info = task.snapshot();
@@ -140,7 +140,7 @@ TEST_P(RecordedTask, IsFoundAndItsOutputIsReadable) {
   EXPECT_EQ(merged, printed.substr(printed.size() - 4096));
 }
 
-TEST_P(RecordedTask, IsAdoptedAndRunsAgain) {
+TEST_P(RecordedTask, G13_IsAdoptedAndRunsAgain) {
   put_into_pool();
   Task task = pool().adopt(4000001);
   EXPECT_EQ(task.info(true)["status"]["exit_code"], 7);
@@ -152,7 +152,7 @@ TEST_P(RecordedTask, IsAdoptedAndRunsAgain) {
   task.remove();
 }
 
-TEST_P(RecordedTask, OfALaterVersionIsAMismatch) {
+TEST_P(RecordedTask, G13_OfALaterVersionIsAMismatch) {
   Task task = put_into_pool();
   const fs::path status = pool().path() / "4000001" / "status";
   Json document = Json::parse(e2e::read_whole(status));
@@ -170,7 +170,7 @@ TEST_P(RecordedTask, OfALaterVersionIsAMismatch) {
   fs::remove_all(pool().path() / "4000001");
 }
 
-TEST_P(RecordedTask, WithALaterRingIsAMismatch) {
+TEST_P(RecordedTask, G13_WithALaterRingIsAMismatch) {
   Task task = put_into_pool();
   const fs::path ring = pool().path() / "4000001" / "stdout";
   std::string bytes = e2e::read_whole(ring);
