@@ -175,6 +175,9 @@ int for_each_task(Session& session, const Selector& selector, const std::string&
     } catch (const Error& error) {
       say_failure(task.pid(), error);
       status = kExitFailure;
+    } catch (const Json::exception&) {
+      say(std::to_string(task.pid()) + ": its supervisor's answer is not what this version understands");
+      status = kExitFailure;
     }
   }
   return status;

@@ -14,8 +14,7 @@
 namespace bgtask {
 namespace {
 
-/// In JSON text bytes that are not UTF-8 are base64 objects; in a document they
-/// are binary values.
+/// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
 void restore_bytes(Json& value) {
   if (!value.is_object()) return;
   if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
@@ -28,6 +27,21 @@ void restore_command(Json& document) {
       restore_bytes(argument);
   }
   if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
+}
+
+/// What every reader relies on, whatever is written there: the task is the one whose directory this is, and
+/// these members are of their types.
+void put_right(Json& document, pid_t id) {
+  document["pid"] = id;
+  const auto make = [](Json& member, const Json& like) {
+    if (member.type() != like.type()) member = like;
+  };
+  make(document["command"], Json::array());
+  make(document["status"], Json::object());
+  make(document["streams"], Json::object());
+  if (!document.contains("meta") || !document["meta"].is_null()) make(document["meta"], Json::object());
+  make(document["status"]["state"], "");
+  make(document["status"]["running"], false);
 }
 
 Status check_version(const Json& document, const std::string& what) {
@@ -50,16 +64,16 @@ Result<Json> published(const TaskDirectory& task) {
   if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
   if (Status known = check_version(*document, what); !known) return fail(std::move(known).error());
   restore_command(*document);
+  put_right(*document, task.id);
   return document;
 }
 
-/// Positions of this moment. A ring that cannot be read leaves those of the
-/// last publication in place: what is known of the task must not depend on it.
+/// Positions of this moment. A ring that cannot be read leaves those of the last publication in place: what
+/// is known of the task must not depend on it.
 Status add_positions(const TaskDirectory& task, Json& document) {
   const auto persistent = document.find("persistent");
   if (persistent != document.end() && *persistent == false) return {};
   Json& streams = document["streams"];
-  if (!streams.is_object()) streams = Json::object();
   for (const int stream : {kStdout, kStderr, kData}) {
     const Result<ring::RingView> ring = open_ring(task, stream);
     if (ring) {
@@ -73,7 +87,6 @@ Status add_positions(const TaskDirectory& task, Json& document) {
 
 void mark_lost(Json& document) {
   Json& status = document["status"];
-  if (!status.is_object()) status = Json::object();
   const std::optional<bool> alive = child_alive(document);
   status["running"] = alive ? Json(*alive) : Json(nullptr);
   status["state"] = "lost";
