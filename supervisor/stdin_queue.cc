@@ -8,6 +8,11 @@
 #include "protocol/wire/limits.h"
 
 namespace bgtask::supervisor {
+namespace {
+
+constexpr uint64_t kRetryMs = 100;
+
+}  // namespace
 
 void StdinQueue::open(io::UniqueFd pipe) {
   shut();
@@ -59,7 +64,9 @@ void StdinQueue::flush() {
       }
       return;
     }
-    if (n < 0) return shut();  // EPIPE: the task closed its end
+    if (n < 0 && errno == EPIPE) return shut();  // the task closed its end
+    // No memory for the pipe, or the like: that passes, and nothing would announce it.
+    if (n < 0) return retry_.start(loop_, kRetryMs, [this] { flush(); });
     begin_ += static_cast<size_t>(n);
   }
   poll_.stop();
@@ -70,6 +77,7 @@ void StdinQueue::flush() {
 
 void StdinQueue::shut() {
   poll_.stop();
+  retry_.stop();
   pipe_.reset();
   std::string().swap(queue_);
   begin_ = 0;

@@ -40,6 +40,7 @@ class StdinQueue {
   io::Loop& loop_;
   io::UniqueFd pipe_;
   io::Poll poll_;
+  io::Timer retry_;
   std::string queue_;
   size_t begin_ = 0;
   uint64_t written_ = 0;

@@ -313,6 +313,7 @@ Result<uint64_t> Task::kill(int signal, Scope scope) {
     if (count == 0 && !look.complete) return fail_errno("cannot look at the task's processes", look.error);
     if (count == 0 && !child_lives())
       return fail(ErrorCode::kAlreadyExited, "the task has ended and left no descendants");
+    if (count == 0) return fail(ErrorCode::kDenied, "none of the task's processes could be signalled");
     if (ends_by_default(signal) && stopped()) tree_.signal_all(SIGCONT);
     return count;
   }
