@@ -44,6 +44,7 @@ class FailingCalls : public RequestTest {
 
   void fail_each_call_of(const RequestKind& kind) {
     SCOPED_TRACE(kind.name);
+    const int failed = failed_checks();
     const std::set<std::string> names = calls_for(kind);
     EXPECT_TRUE(names.contains("recvfrom")) << testing::PrintToString(names);
     std::optional<Task> task;
@@ -63,7 +64,7 @@ class FailingCalls : public RequestTest {
         }
         expect_typed(reply);
         expect_works(*task, kind, reply);
-        ASSERT_FALSE(HasFailure()) << reply;
+        if (failed_checks() != failed) return static_cast<void>(ADD_FAILURE() << reply);
         if (kind.needs_fresh) end(*task), task.reset();
       }
     }
@@ -73,7 +74,7 @@ class FailingCalls : public RequestTest {
 
 TEST_F(FailingCalls, G1_G6_G8_OfEveryRequest) {
   for (const RequestKind& kind : request_kinds())
-    ASSERT_NO_FATAL_FAILURE(fail_each_call_of(kind));
+    fail_each_call_of(kind);
 }
 
 }  // namespace

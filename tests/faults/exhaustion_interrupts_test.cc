@@ -42,7 +42,6 @@ TEST_F(Interrupted, G8_EveryRequestSucceedsInAnInterruptedSupervisor) {
       reply = ask(client, kind);
       EXPECT_TRUE(reply.is_object() && reply.contains("result")) << reply;
       expect_works(task, kind, reply);
-      ASSERT_FALSE(HasFailure());
     }
     end(task);
   }

@@ -98,6 +98,10 @@ Task RequestTest::task_for(const RequestKind& kind, const TaskPool& in) const {
   return task;
 }
 
+int RequestTest::failed_checks() {
+  return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+}
+
 Json RequestTest::ask(e2e::RawClient& client, const RequestKind& kind) {
   const Json id = client.request(kind.method, kind.params);
   while (auto message = client.receive()) {

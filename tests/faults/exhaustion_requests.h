@@ -28,6 +28,8 @@ std::vector<RequestKind> request_kinds();
 class RequestTest : public FaultTest {
  protected:
   Task task_for(const RequestKind& kind, const TaskPool& in) const;
+  /// Failed checks so far: a kind that fails is left, the others are tried.
+  static int failed_checks();
   /// Sends the request on a connection of its own. The reply; null if the connection was closed instead.
   static Json ask(e2e::RawClient& client, const RequestKind& kind);
   /// A reply is a result or names one of the words of the contract.
