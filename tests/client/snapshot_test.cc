@@ -50,20 +50,20 @@ TEST_F(Snapshot, AReusedPidIsNotTheChild) {
   Sleeper child;
   Json status = status_document(10);
   name_child(status, child.pid());
-  EXPECT_TRUE(child_alive(status));
+  EXPECT_EQ(child_alive(status), true);
   Json other_start = status;
   other_start["supervision"]["child_start"] = 1;
-  EXPECT_FALSE(child_alive(other_start));
+  EXPECT_EQ(child_alive(other_start), false);
   Json other_boot = status;
   other_boot["supervision"]["boot_id"] = "00000000-0000-0000-0000-000000000000";
-  EXPECT_FALSE(child_alive(other_boot));
+  EXPECT_EQ(child_alive(other_boot), false);
   for (const Json& nonsense : {Json(), Json("x"), Json(-1), Json::array()}) {
     Json wrong = status;
     wrong["child_pid"] = nonsense;
-    EXPECT_FALSE(child_alive(wrong));
+    EXPECT_EQ(child_alive(wrong), false);
     wrong = status;
     wrong["supervision"] = nonsense;
-    EXPECT_FALSE(child_alive(wrong));
+    EXPECT_EQ(child_alive(wrong), false);
   }
 }
 
