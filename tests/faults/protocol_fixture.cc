@@ -7,7 +7,7 @@
 namespace bgtask::faults {
 
 #if BGTASK_UNDER_ASAN
-constexpr int64_t kQuarantineKib = 256 * 1024;  // what is freed stays there
+constexpr int64_t kQuarantineKib = 384 * 1024;  // what is freed stays there, beside what surrounds it
 #else
 constexpr int64_t kQuarantineKib = 0;
 #endif
