@@ -10,6 +10,7 @@
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/io/uv_handles.h"
+#include "protocol/ring/output_reader.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/message.h"
@@ -24,6 +25,7 @@ struct Subscription {
   bool meta = false;
   bool stream = false;
   uint64_t cursor = 0;
+  std::optional<ring::Totals> totals;  ///< before the cursor: loss is counted from there
   uint32_t streams = 0;
 
   std::optional<uint64_t> exit_at;  ///< the task ended when the cursor was here: told once that is reached

@@ -12,10 +12,11 @@ namespace {
 
 // Whether it came any further.
 bool send_output(Connection& connection, Subscription& subscription, Task& task) {
-  ring::OutputBatch batch = task.output().reader().read(subscription.cursor, subscription.streams,
-                                                        piece_bytes(connection.encoding()));
+  ring::OutputBatch batch = task.output().reader().read(
+      subscription.cursor, subscription.streams, piece_bytes(connection.encoding()), subscription.totals);
   bool progress = batch.next > subscription.cursor && subscription.cursor < task.output().reader().end();
   subscription.cursor = batch.next;
+  subscription.totals = batch.totals;
   if (batch.chunks.empty() && batch.lost[0] == 0 && batch.lost[1] == 0 && batch.lost[2] == 0) return progress;
   Json event = output_page(batch);
   event["event"] = "output";

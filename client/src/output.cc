@@ -72,7 +72,7 @@ Result<OutputSource> OutputSource::open(TaskCore& task, const std::vector<std::s
 }
 
 Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_bytes) {
-  if (rings_) return read_output(*rings_, cursor, mask_, max_bytes);
+  if (rings_) return read_output(*rings_, cursor, mask_, max_bytes, task_->output_place);
   const Result<Json> reply = task_->call("output", {{"cursor", std::min(cursor, kLargestOffset)},
                                                     {"streams", stream_names(mask_)},
                                                     {"max_bytes", std::min(max_bytes, kLargestOffset)}});

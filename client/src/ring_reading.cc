@@ -147,9 +147,13 @@ Result<std::uint32_t> stream_mask(const std::vector<std::string>& streams) {
 }
 
 Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes) {
+                   std::uint64_t max_bytes, std::optional<OutputPlace>& place) {
   const ring::OutputReader reader(rings.index, rings.out, rings.err, rings.data);
-  ring::OutputBatch batch = reader.read(cursor, mask, max_bytes);
+  std::optional<ring::Totals> before;
+  if (place && place->cursor == cursor) before = place->totals;
+  ring::OutputBatch batch = reader.read(cursor, mask, max_bytes, before);
+  place.reset();
+  if (batch.totals) place = OutputPlace{batch.next, *batch.totals};
   Output output;
   output.next = batch.next;
   output.lost = {.out = batch.lost[0], .err = batch.lost[1], .data = batch.lost[2]};
@@ -163,7 +167,8 @@ std::vector<OutputChunk> unconsumed_output(const OutputRings& rings) {
   const std::uint64_t out = rings.out.positions().consumed;
   const std::uint64_t err = rings.err.positions().consumed;
   const std::uint64_t data = rings.data.positions().consumed;
-  std::vector<OutputChunk> chunks = read_output(rings, 0, ring::kAllOutput, kEverything).chunks;
+  std::optional<OutputPlace> place;
+  std::vector<OutputChunk> chunks = read_output(rings, 0, ring::kAllOutput, kEverything, place).chunks;
   for (OutputChunk& chunk : chunks) {
     if (chunk.stream != "data") cut_below(chunk, chunk.stream == "stdout" ? out : err);
   }

@@ -12,6 +12,7 @@
 
 #include "client/src/task_directory.h"
 #include "protocol/ring/format.h"
+#include "protocol/ring/output_reader.h"
 #include "protocol/ring/ring_view.h"
 #include "protocol/wire/result.h"
 
@@ -45,8 +46,15 @@ Result<OutputRings> open_output(const TaskDirectory& task);
 /// The bits OutputReader wants, from the streams' names (none: all). bad_argument for other names.
 Result<std::uint32_t> stream_mask(const std::vector<std::string>& streams);
 
+/// Where a look at the output ended; the next one counts from there what is lost meanwhile.
+struct OutputPlace {
+  std::uint64_t cursor = 0;
+  ring::Totals totals{};
+};
+
+/// `place` is taken into account if it is that of the cursor, and brought up to date.
 Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes);
+                   std::uint64_t max_bytes, std::optional<OutputPlace>& place);
 
 /// Everything unconsumed of all streams, in order.
 std::vector<OutputChunk> unconsumed_output(const OutputRings& rings);

@@ -16,6 +16,7 @@
 
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
+#include "client/src/ring_reading.h"
 #include "client/src/task_directory.h"
 #include "protocol/wire/result.h"
 
@@ -64,6 +65,7 @@ class TaskCore {
   /// A page that a consuming read() fetched but could not give, since it did not follow on what it had: the
   /// next one begins with it.
   std::map<int, ReadResult> held_pages;
+  std::optional<OutputPlace> output_place;
 
  private:
   Result<TaskDirectory> find();

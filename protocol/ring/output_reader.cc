@@ -13,8 +13,6 @@ constexpr uint64_t kRecord = sizeof(IndexRecord);
 
 constexpr StreamId kStreams[] = {StreamId::kStdout, StreamId::kStderr, StreamId::kData};
 
-using Totals = std::array<uint64_t, 3>;
-
 size_t slot_of(StreamId stream) {
   return static_cast<size_t>(stream) - 1;
 }
@@ -128,7 +126,8 @@ bool OutputReader::at_eof(uint32_t streams) const {
   return true;
 }
 
-OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_bytes) const {
+OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_bytes,
+                               const std::optional<Totals>& before) const {
   Reading reading;
   reading.streams = streams;
   reading.max_bytes = max_bytes;
@@ -145,6 +144,8 @@ OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_b
     reading.expected = Totals{};
   } else if (const IndexRecord* last = records.at(cursor - 1)) {
     reading.expected = totals_after(*last);
+  } else {
+    reading.expected = before;
   }
   bool any = false;
   uint64_t seq = std::max(cursor, index.start + 1);
@@ -160,13 +161,14 @@ OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_b
   }
   if (cursor == 1 && !any && seq == end && end > 1) {
     // No record to count from. If they were overwritten just now, the next call finds others.
-    if (index_.positions().limit != index.limit) return OutputBatch{{}, 1, {}, false};
+    if (index_.positions().limit != index.limit) return OutputBatch{{}, 1, {}, false, {}};
     for (StreamId stream : kStreams) {
       if (reading.wants(stream)) reading.batch.lost[slot_of(stream)] = reading.starts[slot_of(stream)];
     }
   }
   reading.batch.next = seq;
   reading.batch.eof = eof && seq == end;
+  reading.batch.totals = reading.expected;
   return std::move(reading.batch);
 }
 

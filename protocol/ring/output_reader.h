@@ -2,7 +2,9 @@
 // supervisor and reads the mapped files in a client.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +21,15 @@ struct OutputChunk {
   std::string data;
 };
 
+/// How much there ever was of stdout, stderr (bytes) and data (messages) before some cursor.
+using Totals = std::array<uint64_t, 3>;
+
 struct OutputBatch {
   std::vector<OutputChunk> chunks;
   uint64_t next = 0;      ///< the cursor to go on with
   uint64_t lost[3] = {};  ///< stdout bytes, stderr bytes, data messages that cannot be had any more
   bool eof = false;       ///< nothing more will come on the chosen streams and `next` is at the end
+  std::optional<Totals> totals = {};  ///< before `next`, where that is known
 };
 
 /// Bits for `streams`: 1 << StreamId.
@@ -37,8 +43,9 @@ inline constexpr size_t kMaxChunks = 512;
 ///
 /// What `lost` counts: everything of the chosen streams between the cursor and `next` that is not in
 /// `chunks`. It is exact when the record before the cursor or the one at it is still in the index, and for
-/// the cursor "beginning". For a cursor whose records the index has overwritten it counts from the oldest
-/// record still there: what lay before that is seen only as the gap between the cursor and the first `seq`.
+/// the cursor "beginning". For a cursor whose records the index has overwritten it is exact where the caller
+/// still has the totals of the batch that ended there; else it counts from the oldest record still there, and
+/// what lay before that is seen only as the gap between the cursor and the first `seq`.
 /// From the beginning with no record left at all, everything below each stream's start is lost.
 class OutputReader {
  public:
@@ -48,8 +55,9 @@ class OutputReader {
   /// Whole records from `cursor` (0 or 1: the beginning) on, restricted to `streams`, until `max_bytes` are
   /// reached (soft: one record is given even if it is longer). A piece of which only the tail is left is
   /// given from there, the rest counted in `lost`. Pieces of streams not asked for are neither given nor
-  /// counted.
-  OutputBatch read(uint64_t cursor, uint32_t streams, uint64_t max_bytes) const;
+  /// counted. `before`: the totals that came with this cursor, if it came from another batch.
+  OutputBatch read(uint64_t cursor, uint32_t streams, uint64_t max_bytes,
+                   const std::optional<Totals>& before = {}) const;
   /// The cursor after the newest record.
   uint64_t end() const;
 
