@@ -1,5 +1,6 @@
 #include "protocol/ring/byte_ring.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "protocol/ring/counters.h"
+#include "protocol/ring/read_mark.h"
 
 namespace bgtask::ring {
 namespace {
@@ -26,6 +28,19 @@ int segments(const Storage& storage, uint64_t position, uint64_t length, iovec (
   out[0] = {storage.data() + offset, first};
   out[1] = {storage.data(), length - first};
   return length > first ? 2 : 1;
+}
+
+// How much a read will certainly find; 0 at the end, or where that cannot be known.
+uint64_t waiting_in(int fd) {
+  int waiting = 0;
+  return ::ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0 ? static_cast<uint64_t>(waiting) : 0;
+}
+
+// What comes after a look at an empty pipe must not be read unmarked.
+bool is_empty(int fd) {
+  int waiting = 0;
+  pollfd entry{fd, POLLIN, 0};
+  return ::ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0 && ::poll(&entry, 1, 0) == 0;
 }
 
 ByteRing::Intake failed_read(uint64_t offset, int os_error) {
@@ -53,13 +68,21 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
   const uint64_t limit = load(header).limit;
   const uint64_t bound = geometry_.overflow == Overflow::kBlock ? room() : capacity() / 4;
   if (bound == 0) return {Intake::Kind::kFull, limit, 0, 0};
+  if (is_empty(fd)) return {Intake::Kind::kNothing, limit, 0, 0};
   int os_error = 0;
-  const uint64_t length = make_room(worth_reserving(fd, std::clamp<uint64_t>(max, 1, bound)), &os_error);
+  uint64_t length = make_room(worth_reserving(fd, std::clamp<uint64_t>(max, 1, bound)), &os_error);
   if (length == 0) {
     if (geometry_.overflow == Overflow::kBlock) return {Intake::Kind::kNoSpace, limit, 0, os_error};
     return take_in_lost(fd, max);
   }
-  announce_write(header, limit + length);
+  const uint64_t waiting = waiting_in(fd);
+  if (waiting > 0) length = std::min(length, waiting);
+  // Whoever is killed before he has published what he took from the pipe leaves bytes that are nowhere else.
+  if (waiting > 0) {
+    mark_read(header, storage_.data(), limit, length);
+  } else {
+    announce_write(header, limit + length);
+  }
   iovec pieces[2];
   const int count = segments(storage_, limit, length, pieces);
   ssize_t n;
@@ -67,6 +90,8 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
     n = ::readv(fd, pieces, count);
   } while (n < 0 && errno == EINTR);
   const int read_error = errno;
+  // Somebody else has read from the pipe: what the marks stand upon is gone.
+  if (waiting > 0 && n < static_cast<ssize_t>(length)) give_up_below(limit + length);
   // Before the counters: whoever is killed in between has overwritten this much and no more.
   end_write(header, limit + static_cast<uint64_t>(std::max<ssize_t>(n, 0)));
   if (n < 0) return failed_read(limit, read_error);
@@ -76,6 +101,14 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
   }
   advance(static_cast<uint64_t>(n), true);
   return {Intake::Kind::kBytes, limit, static_cast<size_t>(n), 0};
+}
+
+void ByteRing::give_up_below(uint64_t write_end) {
+  if (write_end <= capacity()) return;
+  Counters counters = load(storage_.header());
+  counters.drop_to(std::min(write_end - capacity(), counters.limit));
+  counters.start_position = counters.start;
+  publish(storage_.header(), counters);
 }
 
 // Where a reservation would be needed, only for what is there to be read: a pipe with ten bytes costs a page.

@@ -55,7 +55,8 @@ void publish_end(Header& header, bool eof, int os_error) {
 }
 
 void announce_write(Header& header, uint64_t end) {
-  header.write_end.store(end, kRelaxed);
+  header.marked.store(0, std::memory_order_relaxed);
+  header.write_end.store(end, std::memory_order_release);
   std::atomic_thread_fence(std::memory_order_release);
 }
 

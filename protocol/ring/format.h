@@ -50,7 +50,8 @@ struct Header {
   std::atomic<uint32_t> sequence;
   std::atomic<uint32_t> eof;
   std::atomic<uint32_t> error;
-  uint32_t reserved1;
+  /// Not 0: the write announced is one read of so many bytes, whose last ones were marked (read_mark.h).
+  std::atomic<uint32_t> marked;
   std::atomic<uint64_t> start;
   std::atomic<uint64_t> consumed;
   std::atomic<uint64_t> limit;

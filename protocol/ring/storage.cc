@@ -12,6 +12,7 @@
 #include <string>
 
 #include "protocol/ring/counters.h"
+#include "protocol/ring/read_mark.h"
 
 namespace bgtask::ring {
 namespace {
@@ -200,10 +201,24 @@ Result<Storage> Storage::open_file(int dir_fd, const char* name, Kind kind) {
   return storage;
 }
 
+// The last writer may have been killed when it had taken bytes from a pipe and had not said so.
+void Storage::publish_last_read() {
+  if (static_cast<Kind>(header().kind) != Kind::kBytes) return;
+  Counters counters = load(header());
+  const uint64_t read = unpublished_read(header(), data(), counters.limit);
+  if (read == 0) return;
+  counters.limit += read;
+  if (counters.limit > capacity()) counters.drop_to(counters.limit - capacity());
+  counters.start_position = counters.start;
+  counters.limit_position = counters.limit;
+  publish(header(), counters);
+}
+
 // What lies between start and limit has been written, so it has space; making sure costs nothing then. All
 // other pages go back, whatever the last writer had reserved.
 Status Storage::continue_from_counters(const char* name) {
   if (!settle(header())) return fail(ErrorCode::kBadArgument, about(name, "has counters that make no sense"));
+  publish_last_read();
   const Counters counters = load(header());
   reserved_from_ = floor_page(counters.start_position);
   reserved_to_ = std::min(ceil_page(counters.limit_position), reserved_from_ + capacity());

@@ -63,6 +63,7 @@ class Storage {
   static Result<Storage> map(io::UniqueFd fd, uint64_t capacity, const char* name);
   void write_first_line(Kind kind, uint64_t capacity);
   Status continue_from_counters(const char* name);
+  void publish_last_read();
   int extend(uint64_t from, uint64_t to);
   int back(uint64_t from, uint64_t to);
   int back_segment(uint64_t offset, uint64_t length);
