@@ -141,6 +141,11 @@ bool Deletion::send_page(Connection& connection) {
 void Deletion::remove() {
   phase_ = Phase::kRemoved;  // before anything is sent, which may bring us here again
   if (Status removed = task_.remove(); !removed) {
+    if (task_.files().out_of_sight()) {
+      // Nobody could ask again; gc removes what is left once this process is gone.
+      answer(fail(std::move(removed).error()));
+      return removed_();
+    }
     phase_ = Phase::kNone;
     answer(fail(std::move(removed).error()));
     return try_again_later();

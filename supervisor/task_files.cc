@@ -70,6 +70,9 @@ Status remove_entries(int directory) {
   auto names = io::own_names(directory);
   if (!names && names.error().code == ErrorCode::kNotFound) return {};  // the directory itself is removed
   if (!names) return fail(std::move(names).error());
+  // The lock last: what is left by one who was killed here can then be seen to be nobody's.
+  std::erase(*names, "lock");
+  names->emplace_back("lock");
   for (const std::string& name : *names) {
     if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
       return fail_errno("cannot remove '" + name + "'", errno);

@@ -71,6 +71,8 @@ class TaskFiles {
   bool on_disk() const;
   /// Takes the directory out of sight and removes all of it. On failure what can still be seen is whole.
   Status remove();
+  /// Whether it has been taken out of sight: nobody can ask for the task any more.
+  bool out_of_sight() const { return name_.front() == '.'; }
 
  private:
   TaskFiles() = default;

@@ -95,8 +95,10 @@ void remove_control_group(const TaskDirectory& task) {
 }
 
 Status delete_files(const TaskDirectory& task) {
-  const Result<std::vector<std::string>> names = io::directory_names(task.fd.get());
+  Result<std::vector<std::string>> names = io::directory_names(task.fd.get());
   if (!names) return fail(Failure(names.error()));
+  std::erase(*names, "lock");
+  names->emplace_back("lock");  // the last to go: gc can then tell remains from what is being made
   for (const std::string& name : *names) {
     if (::unlinkat(task.fd.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
       return fail_errno("cannot delete '" + name + "' of " + name_of(task), errno, ErrorCode::kDenied);
@@ -117,7 +119,7 @@ Status remove_dead_task(const PoolDirectory& pool, TaskDirectory&& task) {
   if (!hidden) return fail(Failure(hidden.error()));
   remove_control_group(doomed);
   if (Status deleted = delete_files(doomed); !deleted) return deleted;
-  if (::unlinkat(pool.fd.get(), hidden->c_str(), AT_REMOVEDIR) != 0) {
+  if (::unlinkat(pool.fd.get(), hidden->c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return fail_errno("cannot remove the directory of " + name_of(doomed), errno, ErrorCode::kDenied);
   }
   return {};

@@ -65,11 +65,11 @@ std::optional<TaskDirectory> open_remains(const PoolDirectory& pool, const std::
   return task;
 }
 
-// Whether it is ours to remove: `lock` then holds the lock, or nothing where there is none and has long been
-// none.
-bool seize(const TaskDirectory& task, time_t changed, io::UniqueFd* lock) {
+// Whether it is ours to remove: `lock` then holds the lock, or nothing where there is none: of what was
+// withdrawn it is the last to go, and what is being made has it within that time.
+bool seize(const TaskDirectory& task, bool withdrawn, time_t changed, io::UniqueFd* lock) {
   lock->reset(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!*lock) return errno == ENOENT && ::time(nullptr) - changed > kUnlockedAge;
+  if (!*lock) return errno == ENOENT && (withdrawn || ::time(nullptr) - changed > kUnlockedAge);
   struct stat st {};
   if (::fstat(lock->get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
   return io::try_flock(lock->get(), LOCK_EX) == 0;
@@ -79,10 +79,12 @@ void remove_remains(const PoolDirectory& pool, const std::string& name) {
   time_t changed = 0;
   std::optional<TaskDirectory> task = open_remains(pool, name, &changed);
   io::UniqueFd lock;
-  if (!task || !seize(*task, changed, &lock) || !child_is_gone(*task)) return;
+  if (!task || !seize(*task, name.starts_with(".del-"), changed, &lock) || !child_is_gone(*task)) return;
   // Only what lies in it, nothing deeper: a task's directory has no directories.
-  for (const std::string& file : names_in(task->fd.get()))
-    ::unlinkat(task->fd.get(), file.c_str(), 0);
+  for (const std::string& file : names_in(task->fd.get())) {
+    if (file != "lock") ::unlinkat(task->fd.get(), file.c_str(), 0);
+  }
+  ::unlinkat(task->fd.get(), "lock", 0);
   ::unlinkat(pool.fd.get(), name.c_str(), AT_REMOVEDIR);
 }
 
