@@ -165,6 +165,7 @@ OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_b
     for (StreamId stream : kStreams) {
       if (reading.wants(stream)) reading.batch.lost[slot_of(stream)] = reading.starts[slot_of(stream)];
     }
+    reading.expected = reading.starts;
   }
   reading.batch.next = seq;
   reading.batch.eof = eof && seq == end;
