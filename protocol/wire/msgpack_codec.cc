@@ -1,5 +1,7 @@
 #include <bit>
 #include <msgpack.hpp>
+#include <string>
+#include <utility>
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -8,7 +10,14 @@
 namespace bgtask::wire {
 namespace {
 
-using Packer = msgpack::packer<msgpack::sbuffer>;
+// Not the library's sbuffer: that allocates with malloc, and so without the reserve that a supervisor has for
+// operator new.
+struct Buffer {
+  std::string bytes;
+  void write(const char* data, size_t size) { bytes.append(data, size); }
+};
+
+using Packer = msgpack::packer<Buffer>;
 
 void pack_bytes(Packer& packer, const char* data, size_t size, bool text) {
   auto length = static_cast<uint32_t>(size);
@@ -21,7 +30,7 @@ void pack_bytes(Packer& packer, const char* data, size_t size, bool text) {
 
 // Not the library's pack_double(): it makes integers of whole numbers, and to find them it converts every
 // double to an integer, which is undefined for most of them.
-void pack_float(msgpack::sbuffer& buffer, double value) {
+void pack_float(Buffer& buffer, double value) {
   const auto bits = std::bit_cast<uint64_t>(value);
   char bytes[9] = {'\xcb'};
   for (int i = 0; i < 8; ++i)
@@ -29,7 +38,7 @@ void pack_float(msgpack::sbuffer& buffer, double value) {
   buffer.write(bytes, sizeof bytes);
 }
 
-void pack(msgpack::sbuffer& buffer, const Json& value) {
+void pack(Buffer& buffer, const Json& value) {
   Packer packer(buffer);
   switch (value.type()) {
     case Json::value_t::null:
@@ -162,9 +171,9 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
 }
 
 std::string encode_msgpack(const Json& document) {
-  msgpack::sbuffer buffer;
+  Buffer buffer;
   pack(buffer, document);
-  return std::string(buffer.data(), buffer.size());
+  return std::move(buffer.bytes);
 }
 
 std::string encode_frame(const Json& document, Encoding encoding) {
