@@ -169,7 +169,6 @@ TEST_F(LifeOfRaces, G7_OfManyWhoAdoptExactlyOneIsInCharge) {
 
 TEST_F(LifeOfRaces, G7_AdoptDeleteAndGcOfALostTask) {
   const int rounds = scaled(25, 500);
-  int adopted_rounds = 0;
   for (int round = 0; round < rounds; ++round) {
     Task task = shell("exit 0");
     wait_exit(task);
@@ -188,7 +187,6 @@ TEST_F(LifeOfRaces, G7_AdoptDeleteAndGcOfALostTask) {
     EXPECT_TRUE(words[1].empty() || words[1] == "running" || words[1] == "not_found" || words[1] == "lost")
         << words[1];
     EXPECT_EQ(words[2], "");
-    adopted_rounds += words[0].empty() ? 1 : 0;
     const bool somebody_did = words[0].empty() || words[1].empty() || !collected.empty();
     EXPECT_TRUE(somebody_did);
     remove_whatever_it_is(former);
@@ -196,7 +194,6 @@ TEST_F(LifeOfRaces, G7_AdoptDeleteAndGcOfALostTask) {
     expect_only_bystander();
     if (HasFailure()) break;
   }
-  std::cerr << adopted_rounds << " of " << rounds << " adopted\n";
 }
 
 }  // namespace
