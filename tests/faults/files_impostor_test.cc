@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 
 #include "tests/faults/files_fixture.h"
@@ -67,12 +68,17 @@ class Impostor {
 
 class FilesImpostor : public FilesTest {
  protected:
+  /// The supervisor is stopped meanwhile: it would put its socket back.
   void replace_socket(const std::filesystem::path& directory) {
+    const pid_t supervisor = std::stoi(directory.filename());
+    ASSERT_TRUE(e2e::send_signal(supervisor, SIGSTOP));
+    ASSERT_TRUE(eventually([&] { return e2e::process_state(supervisor) == 'T'; }));
     std::filesystem::rename(directory / "socket", directory / "true-socket");
   }
   void restore_socket(const std::filesystem::path& directory) {
     std::filesystem::remove(directory / "socket");
     std::filesystem::rename(directory / "true-socket", directory / "socket");
+    ASSERT_TRUE(e2e::send_signal(std::stoi(directory.filename()), SIGCONT));
   }
 };
 
@@ -171,7 +177,7 @@ TEST_F(FilesImpostor, G10_ASocketThatLeadsElsewhereIsNotFollowed) {
   }
   EXPECT_EQ(victim.info(true)["status"]["state"], "running");
   EXPECT_EQ(victim.info()["meta"], Json({{"name", "victim"}}));
-  std::filesystem::rename(directory / "true-socket", directory / "socket");
+  restore_socket(directory);
   Task(pid, path).remove();
   victim.remove();
 }
