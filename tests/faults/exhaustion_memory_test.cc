@@ -35,7 +35,7 @@ class FailingAllocations : public RequestTest {
     const int failed = failed_checks();
     std::optional<Task> task(task_for(kind, in));
     const int64_t count = allocations_of([&] {
-      RawClient client(socket_of(*task));
+      RawClient client(socket_of(*task), failures > 1 ? e2e::Encoding::kMsgpack : e2e::Encoding::kJson);
       expect_typed(ask(client, kind));
     });
     if (kind.needs_fresh) end(*task), task.reset();
@@ -46,7 +46,7 @@ class FailingAllocations : public RequestTest {
       if (!task) task.emplace(task_for(kind, in));
       Json reply;
       with_failure_at(nth, failures, [&] {
-        RawClient client(socket_of(*task));
+        RawClient client(socket_of(*task), failures > 1 ? e2e::Encoding::kMsgpack : e2e::Encoding::kJson);
         ASSERT_TRUE(client.connected());
         reply = ask(client, kind);
       });
