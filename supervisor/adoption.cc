@@ -90,12 +90,12 @@ io::UniqueFd peek_out_data_socket(pid_t child) {
 
 }  // namespace
 
-std::optional<PublishedChild> find_published_child(const Json& published) {
+std::optional<PublishedChild> find_published_child(const Json& published, const std::string& boot_id) {
   try {
     if (!published.at("child_pid").is_number_integer()) return std::nullopt;
     auto pid = published.at("child_pid").get<pid_t>();
     const Json& supervision = published.at("supervision");
-    if (pid <= 0 || supervision.at("boot_id") != io::boot_id()) return std::nullopt;
+    if (pid <= 0 || supervision.at("boot_id") != boot_id) return std::nullopt;
     io::UniqueFd handle = open_pidfd(pid);
     auto stat = process_stat(pid);
     if (!handle || !stat || stat->dead()) return std::nullopt;
@@ -107,10 +107,10 @@ std::optional<PublishedChild> find_published_child(const Json& published) {
   }
 }
 
-bool same_boot(const Json& published) {
+bool same_boot(const Json& published, const std::string& boot_id) {
   auto supervision = published.find("supervision");
   return supervision != published.end() && supervision->is_object() &&
-         supervision->value("boot_id", Json(nullptr)) == io::boot_id();
+         supervision->value("boot_id", Json(nullptr)) == boot_id;
 }
 
 AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,

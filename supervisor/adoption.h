@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "protocol/io/unique_fd.h"
@@ -19,7 +20,7 @@ struct PublishedChild {
 };
 /// The child a dead supervisor published, if that very process still lives: same boot, same start time,
 /// looked at through a handle, so that a pid used again is never taken for it.
-std::optional<PublishedChild> find_published_child(const Json& published);
+std::optional<PublishedChild> find_published_child(const Json& published, const std::string& boot_id);
 
 struct AdoptedStreams {
   io::UniqueFd stdout_pipe;
@@ -32,7 +33,7 @@ AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid
                                const Json& published);
 
 /// Whether the machine has not been started again since: pids and inodes of pipes mean what they meant.
-bool same_boot(const Json& published);
+bool same_boot(const Json& published, const std::string& boot_id);
 
 struct ExitStatus {
   enum class Kind {

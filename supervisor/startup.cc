@@ -109,6 +109,11 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
 Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
   auto listening = listen(task.files());
   if (!listening) return listening;
+  // Before the directory has its new name: killed in between, the task is found by all its ids.
+  Json renamed = former.published;
+  renamed["pid"] = task.id();
+  renamed["former_pids"] = former.ids;
+  if (Status written = task.files().write_status(renamed); !written) return fail(std::move(written).error());
   if (Status published = task.files().publish(task.id()); !published)
     return fail(std::move(published).error());
   if (Status taken = task.take_over(former.published, former.ids); !taken)

@@ -108,7 +108,16 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
   supervisor_start_ = self ? self->start_ticks : 0;
 }
 
+// Read once: without it nobody could tell our child from one that has its pid after a reboot.
+Status Task::know_boot() {
+  auto boot = io::boot_id();
+  if (!boot) return fail(std::move(boot).error());
+  boot_id_ = std::move(*boot);
+  return {};
+}
+
 Status Task::prepare() {
+  if (Status known = know_boot(); !known) return known;
   auto group = ControlGroup::create(spec_, id_);
   if (!group) return fail(std::move(group).error());
   use(std::move(*group));
@@ -149,8 +158,9 @@ Status Task::start() {
   if (Status started = run(spec_); !started) return started;
   std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
   spec_.meta = nullptr;
-  publish();
-  return {};
+  Status written = files_.write_status(document());
+  if (!written) tree_.signal_all(SIGKILL);  // what nobody can find was not started
+  return written;
 }
 
 Status Task::run(const wire::LaunchSpec& full) {
@@ -182,19 +192,21 @@ Status Task::run(const wire::LaunchSpec& full) {
 }
 
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
+  if (Status known = know_boot(); !known) return known;
   former_ids_ = std::move(former_ids);
   tree_ = ProcessTree(former_ids_, spec_.pool_path);
   tree_.give_up_ids_of_tasks_in(spec_.pool_path);
   for (pid_t id : files_.ids_of_others())
     tree_.give_up_id(id);
-  if (same_boot(published)) use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
+  if (same_boot(published, boot_id_))
+    use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
   std::vector<std::string>().swap(spec_.env);
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
   actions_.resume(published.value("actions", Json::array()));
-  auto child = find_published_child(published);
+  auto child = find_published_child(published, boot_id_);
   bool was_running = published.at("status").value("running", false);
   // A child that ended while nobody looked has no pid any more, but its end is still to be told.
   std::optional<pid_t> known = was_running ? std::optional<pid_t>(child ? child->pid : 0) : std::nullopt;
@@ -209,7 +221,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   } else if (was_running) {
     life_.ended(Outcome{{}, 0, false, "unknown"}, wall_clock());  // whoever reaped it knows how
   }
-  if (same_boot(published)) reattach_streams(life_.child(), published);
+  if (same_boot(published, boot_id_)) reattach_streams(life_.child(), published);
   for (StreamId stream : kOutputStreams)
     output_->end_if_unattached(stream);
   publish();
@@ -451,7 +463,7 @@ Json Task::rusage() const {
 }
 
 Json Task::supervision() const {
-  return Json{{"boot_id", io::boot_id()},
+  return Json{{"boot_id", boot_id_},
               {"start", supervisor_start_},
               {"child_start", child_start_},
               {"cgroup", group_ ? group_->path() : ""},

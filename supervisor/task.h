@@ -86,6 +86,7 @@ class Task {
  private:
   void use(std::unique_ptr<Rings> rings);
   void use(std::optional<ControlGroup> group);
+  Status know_boot();
   Status run(const wire::LaunchSpec& full);
   Status watch_child();
   Result<uint64_t> signal_group(int signal);
@@ -121,6 +122,7 @@ class Task {
   io::Poll child_poll_;  // only for an adopted child: our own children announce themselves by SIGCHLD
   uint64_t child_start_ = 0;
   uint64_t supervisor_start_ = 0;
+  std::string boot_id_;
   io::UniqueFd lock_file_;
   std::optional<Outcome> pending_end_;
   std::optional<struct rusage> usage_;  // of the last run that ended

@@ -305,16 +305,22 @@ bool TaskFiles::on_disk() const {
   return fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
 }
 
-bool TaskFiles::in_place() const {
+Result<bool> TaskFiles::in_place() const {
   struct stat named {};
   struct stat own {};
-  return ::fstatat(pool_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         ::fstat(directory(), &own) == 0 && named.st_dev == own.st_dev && named.st_ino == own.st_ino;
+  if (::fstat(directory(), &own) != 0) return fail_errno("cannot examine the task directory", errno);
+  if (::fstatat(pool_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return false;
+    return fail_errno("cannot examine the task directory's name", errno);
+  }
+  return named.st_dev == own.st_dev && named.st_ino == own.st_ino;
 }
 
 Status TaskFiles::remove() {
   // Where somebody has removed or moved it, or has put something else there, the name is not ours to touch.
-  bool named = in_place();
+  auto place = in_place();
+  if (!place) return fail(std::move(place).error());
+  bool named = *place;
   if (named && name_.front() != '.') {
     std::string hidden = random_name(".del-");
     named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;

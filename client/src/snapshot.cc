@@ -116,9 +116,9 @@ std::optional<bool> child_alive(const Json& snapshot) {
   if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
     return false;
 
-  const std::string boot = io::boot_id();
-  if (boot.empty()) return std::nullopt;
-  if (*boot_id != boot) return false;
+  const Result<std::string> boot = io::boot_id();
+  if (!boot) return std::nullopt;
+  if (*boot_id != *boot) return false;
   const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
   if (!process && process.error().code != ErrorCode::kNotFound) return std::nullopt;
   // A zombie has ended; its new parent merely has not looked yet.

@@ -63,7 +63,7 @@ std::optional<bool> supervisor_runs(const TaskDirectory& task) {
   if (!pid.is_number_integer()) return std::nullopt;
   const Result<io::ProcessStat> process = io::process_stat(pid.get<pid_t>());
   return process && !process->dead() && supervision.value("start", Json(nullptr)) == process->start_ticks &&
-         supervision.value("boot_id", Json(nullptr)) == io::boot_id();
+         supervision.value("boot_id", Json(nullptr)) == io::boot_id().value_or("");
 }
 
 bool is_former_pid(const Json& snapshot, pid_t pid) {

@@ -63,12 +63,11 @@ Result<ProcessStat> process_stat(pid_t pid) {
   return stat;
 }
 
-std::string boot_id() {
+Result<std::string> boot_id() {
   auto content = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
-  if (!content) return "";
-  while (!content->empty() && content->back() == '\n')
+  while (content && content->ends_with('\n'))
     content->pop_back();
-  return *content;
+  return content;
 }
 
 }  // namespace bgtask::io

@@ -22,7 +22,7 @@ struct ProcessStat {
 /// not_found where there is no such process; other failures say nothing about it.
 Result<ProcessStat> process_stat(pid_t pid);
 
-/// The kernel's random id of this boot; "" if it cannot be read.
-std::string boot_id();
+/// The kernel's random id of this boot.
+Result<std::string> boot_id();
 
 }  // namespace bgtask::io
