@@ -322,8 +322,7 @@ void die_with(pid_t supervisor) {
   if (::getppid() != supervisor) ::_exit(127);
 }
 
-[[noreturn]] void run_child(Preparation& p, const ChildEnds& ends, int report_fd) {
-  pid_t supervisor = ::getppid();
+[[noreturn]] void run_child(Preparation& p, const ChildEnds& ends, int report_fd, pid_t supervisor) {
   die_with(supervisor);
   if (::setsid() < 0) give_up(report_fd, Step::kSession);
   raise_oom_score();
@@ -417,8 +416,9 @@ Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, co
   auto report = make_pipe();
   if (!report) return fail(std::move(report).error());
   Preparation preparation(spec, task_id, original);
+  const pid_t supervisor = ::getpid();
   child.pid = fork_into(group);
-  if (child.pid == 0) run_child(preparation, ends, report->write.get());
+  if (child.pid == 0) run_child(preparation, ends, report->write.get(), supervisor);
   if (child.pid < 0) return fail_errno("cannot fork", errno, ErrorCode::kProcessLimit);
   report->write.reset();
   if (Status done = await_exec(report->read.get(), child.pid, spec); !done)

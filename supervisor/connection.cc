@@ -87,6 +87,7 @@ void Connection::take_frame(Json document, size_t frame_size) {
 void Connection::send(const Json& message) {
   if (closed()) return;
   out_ += wire::encode_frame(message, framer_.encoding());
+  most_unsent_ = std::max(most_unsent_, out_.size());
   flush();
 }
 

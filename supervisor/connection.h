@@ -43,6 +43,8 @@ struct Peer {
 
 class Connection {
  public:
+  static constexpr size_t kLarge = 64 * 1024;
+
   struct Listener {
     std::function<void(Connection&, wire::Request)> request;
     std::function<void(Connection&)> writable;  ///< everything sent: more events may be produced
@@ -56,6 +58,8 @@ class Connection {
   const Peer& peer() const { return peer_; }
   wire::Encoding encoding() const { return framer_.encoding(); }
   bool closed() const { return !fd_; }
+  /// Whether much has ever waited in it to be sent.
+  bool was_large() const { return most_unsent_ > kLarge; }
   /// Nothing waits to be sent: a notification produced now goes out at once.
   bool idle() const { return pending() == 0; }
 
@@ -98,6 +102,7 @@ class Connection {
   wire::Framer framer_;
   std::string out_;
   size_t sent_ = 0;
+  size_t most_unsent_ = 0;
   uint32_t awaited_ = 0;
   bool input_ended_ = false;
   bool closing_ = false;

@@ -7,6 +7,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -22,6 +24,8 @@ namespace {
 constexpr char kPrefix[] = "bgtask-";
 constexpr char kSupervisors[] = "bgtask-supervisors";
 constexpr size_t kMaxFile = 1 << 20;
+constexpr size_t kMaxProcesses = 64 << 20;  // more pids than there can be
+constexpr int kMaxNames = 100;
 constexpr int kFreezePolls = 100;
 constexpr int kRemovePolls = 50;
 constexpr timespec kPoll{0, 1'000'000};
@@ -81,6 +85,16 @@ bool is_delegated(const std::string& group) {
   return false;
 }
 
+bool is_task_group(const std::string& name) {
+  constexpr size_t kDigit = sizeof kPrefix - 1;
+  return name.starts_with(kPrefix) && name.size() > kDigit &&
+         std::isdigit(static_cast<unsigned char>(name[kDigit]));
+}
+
+bool is_of_bgtask(const std::string& name) {
+  return name == kSupervisors || is_task_group(name);
+}
+
 struct Parent {
   std::string path;  // "" if there is none
   bool named = false;
@@ -92,7 +106,7 @@ Parent find_parent() {
   std::string own = own_group();
   // Started from within a task: beside its group, not in it.
   const size_t leaf = own.rfind('/');
-  if (leaf != std::string::npos && own.compare(leaf + 1, sizeof kPrefix - 1, kPrefix) == 0) own.resize(leaf);
+  if (leaf != std::string::npos && is_of_bgtask(own.substr(leaf + 1))) own.resize(leaf);
   if (own.empty() || !is_delegated(own)) return {};
   return {own, false};
 }
@@ -113,18 +127,23 @@ void add_processes(int directory, int depth, std::vector<pid_t>& pids, Look& loo
   constexpr int kMaxDepth = 16;
   io::UniqueFd procs(::openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC));
   if (!procs) return look.failed(errno);
-  const std::string text = io::read_all(procs.get(), kMaxFile).value_or("");
-  for (const char* at = text.c_str(); *at != '\0';) {
+  const auto text = io::read_all(procs.get(), kMaxProcesses);
+  if (!text) return look.failed(text.error().os_error != 0 ? text.error().os_error : EOVERFLOW);
+  for (const char* at = text->c_str(); *at != '\0';) {
     char* end = nullptr;
     const long pid = std::strtol(at, &end, 10);
     if (end == at) break;
     if (pid > 0) pids.push_back(static_cast<pid_t>(pid));
     at = *end == '\n' ? end + 1 : end;
   }
-  if (depth == kMaxDepth) return;
-  for (const std::string& name : io::directory_names(directory).value_or(std::vector<std::string>())) {
+  auto names = io::directory_names(directory);
+  if (!names) return look.failed(names.error().os_error);
+  for (const std::string& name : *names) {
     io::UniqueFd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (below) add_processes(below.get(), depth + 1, pids, look);
+    if (!below && errno == ENOTDIR) continue;
+    if (!below) return look.failed(errno);
+    if (depth == kMaxDepth) return look.failed(ELOOP);
+    add_processes(below.get(), depth + 1, pids, look);
   }
 }
 
@@ -149,9 +168,14 @@ Result<std::optional<ControlGroup>> ControlGroup::create(const wire::LaunchSpec&
                 "BGTASK_CGROUP: '" + parent.path + "' is no control group of version 2");
   }
   join_supervisors(directory.get());
-  const std::string name = kPrefix + std::to_string(id);
-  ::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR);  // of a dead task that had our pid
-  if (::mkdirat(directory.get(), name.c_str(), 0755) != 0) {
+  // A task that had our pid, dead or adopted, may have its group still.
+  std::string name = kPrefix + std::to_string(id);
+  int made = ::mkdirat(directory.get(), name.c_str(), 0755);
+  for (int i = 2; made != 0 && errno == EEXIST && i < kMaxNames; ++i) {
+    name = kPrefix + std::to_string(id) + "-" + std::to_string(i);
+    made = ::mkdirat(directory.get(), name.c_str(), 0755);
+  }
+  if (made != 0) {
     if (!parent.named && !wants_limits(spec)) return std::nullopt;
     return fail_errno("cannot make a control group in " + parent.path, errno, ErrorCode::kDenied);
   }
@@ -184,11 +208,28 @@ Status ControlGroup::limit(const wire::LaunchSpec& spec, int parent) const {
 
 std::optional<ControlGroup> ControlGroup::take_over(const std::string& path) {
   const size_t leaf = path.rfind('/');
-  if (leaf == std::string::npos || path.compare(leaf + 1, sizeof kPrefix - 1, kPrefix) != 0)
-    return std::nullopt;
+  if (leaf == std::string::npos || !is_task_group(path.substr(leaf + 1))) return std::nullopt;
   io::UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || !is_cgroup2(path)) return std::nullopt;
-  return ControlGroup(path, std::move(directory));
+  // The task may have been adopted from within itself.
+  io::UniqueFd parent(::open(path.substr(0, leaf).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent) join_supervisors(parent.get());
+  ControlGroup group(path, std::move(directory));
+  group.freeze(false);  // the former supervisor may have been killed while it signalled
+  return group;
+}
+
+void ControlGroup::leave_callers_group() {
+  const Parent parent = find_parent();
+  if (parent.path.empty() || !is_cgroup2(parent.path)) return;
+  io::UniqueFd directory(::open(parent.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory) join_supervisors(directory.get());
+}
+
+bool ControlGroup::holds_us() const {
+  Look look;
+  const std::vector<pid_t> pids = processes(look);
+  return std::find(pids.begin(), pids.end(), ::getpid()) != pids.end();
 }
 
 std::vector<pid_t> ControlGroup::processes(Look& look) const {
@@ -198,6 +239,7 @@ std::vector<pid_t> ControlGroup::processes(Look& look) const {
 }
 
 void ControlGroup::freeze(bool frozen) const {
+  if (frozen && holds_us()) return;  // where it may not move it stays
   if (!put(directory(), "cgroup.freeze", frozen ? "1" : "0")) return;
   for (int i = 0;
        frozen && i < kFreezePolls && value_of(content(directory(), "cgroup.events"), "frozen") != 1; ++i)
@@ -205,7 +247,7 @@ void ControlGroup::freeze(bool frozen) const {
 }
 
 bool ControlGroup::kill() const {
-  return put(directory(), "cgroup.kill", "1").has_value();
+  return !holds_us() && put(directory(), "cgroup.kill", "1").has_value();
 }
 
 uint64_t ControlGroup::oom_kills() const {

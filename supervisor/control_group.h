@@ -25,6 +25,9 @@ class ControlGroup {
   /// The group of a task that was taken over; none if it is gone.
   static std::optional<ControlGroup> take_over(const std::string& path);
 
+  /// Moves this process out of the group it was started in, to where supervisors are, if groups are in use.
+  static void leave_callers_group();
+
   const std::string& path() const { return path_; }
   /// For CLONE_INTO_CGROUP.
   int directory() const { return directory_.get(); }
@@ -45,6 +48,7 @@ class ControlGroup {
   ControlGroup(std::string path, io::UniqueFd directory)
       : path_(std::move(path)), directory_(std::move(directory)) {}
   Status limit(const wire::LaunchSpec& spec, int parent) const;
+  bool holds_us() const;
 
   std::string path_;
   io::UniqueFd directory_;

@@ -13,6 +13,7 @@
 #include "protocol/wire/launch.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/message.h"
+#include "supervisor/control_group.h"
 #include "supervisor/guard.h"
 #include "supervisor/startup.h"
 
@@ -60,6 +61,7 @@ int run_reporting(const std::function<void(const Result<Json>&)>& report) {
   }
   const wire::LaunchSpec& spec = startup->spec;
   if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
+    ControlGroup::leave_callers_group();  // the guard has to outlive what its supervisor outlives
     if (Status forked = fork_below_guard(spec.pool_path); !forked) {
       report(fail(std::move(forked).error()));
       return 1;

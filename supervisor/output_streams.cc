@@ -19,6 +19,7 @@ constexpr int kTakesATurn = 8;        // then the others have their turn
 constexpr int kMessagesATurn = 64;
 constexpr int kMaxMessagesInSocket = 4096;  // more than a socket's queue can hold; a bound for drain()
 constexpr uint64_t kRetryMs = 1000;
+constexpr int kMostFailures = 10;  // of one read after the other
 
 uint64_t now_ns() {
   timespec now{};
@@ -209,8 +210,9 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
   switch (intake.kind) {
     case Kind::kBytes:
       source.blocked = false;
-      if (source.short_of_space) rings_->set_error(source.stream, 0);
+      if (source.short_of_space || source.failures > 0) rings_->set_error(source.stream, 0);
       source.short_of_space = false;
+      source.failures = 0;
       rings_->index.append(source.stream, intake.offset, intake.offset, intake.length, now_ns());
       if (intake.length >= kPipeSize && !source.grown) grow_pipe(source);
       return Taken::kSome;
@@ -226,10 +228,20 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
       finish(source, 0);
       return Taken::kEnded;
     case Kind::kFailed:
+      if (++source.failures <= kMostFailures) return try_again_later(source, intake.error);
       finish(source, intake.error);
       return Taken::kEnded;
   }
   __builtin_unreachable();
+}
+
+// A read that fails for want of something may succeed when that is back; one that goes on failing ends the
+// stream.
+OutputStreams::Taken OutputStreams::try_again_later(Source& source, int error) {
+  source.poll.set_events(0);
+  rings_->set_error(source.stream, error);
+  start_retry();
+  return Taken::kNothing;
 }
 
 bool OutputStreams::room_for_next_message(const Source& source) const {
@@ -295,6 +307,10 @@ void OutputStreams::wait_for_room(Source& source, int error) {
   if (error == 0) return;
   source.short_of_space = true;
   rings_->set_error(source.stream, error);
+  start_retry();
+}
+
+void OutputStreams::start_retry() {
   retry_.start(loop_, kRetryMs, [this] {
     for (Source& waiting : sources_)
       waiting.poll.set_events(UV_READABLE);

@@ -86,6 +86,7 @@ class OutputStreams {
     bool finished = false;
     bool blocked = false;         // overflow "block" and no room
     bool short_of_space = false;  // because the file system is full
+    int failures = 0;             // of reads, since one succeeded
   };
   enum class Taken { kSome, kNothing, kBlocked, kEnded };
 
@@ -95,7 +96,9 @@ class OutputStreams {
   Taken take_message(Source& source);
   bool room_for_next_message(const Source& source) const;
   void grow_pipe(Source& source);
+  Taken try_again_later(Source& source, int error);
   void wait_for_room(Source& source, int error);
+  void start_retry();
   void finish(Source& source, int error);
   void drain(Source& source);
   void sweep();

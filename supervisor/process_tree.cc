@@ -144,8 +144,9 @@ std::vector<pid_t> ProcessTree::members(Look* look) const {
 std::set<pid_t> ProcessTree::signal_all(int signal, Look* look) const {
   Look own;
   if (look == nullptr) look = &own;
-  // Frozen, nothing can fork behind our back, and all of it has the signal before any of it goes on.
-  Frozen frozen(signal == SIGKILL ? nullptr : group_);
+  // Frozen, nothing can fork behind our back, and all of it has the signal before any of it goes on. What is
+  // frozen can be killed.
+  Frozen frozen(group_);
   bool until_quiet = signal == SIGSTOP || signal == SIGKILL;
   std::set<pid_t> signalled;
   if (signal == SIGKILL && group_ != nullptr && group_is_ours_alone(*look)) {

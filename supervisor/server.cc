@@ -115,8 +115,12 @@ void Server::pause_accepting() {
 }
 
 void Server::sweep() {
-  connections_.remove_if([](const Connection& connection) { return connection.closed(); });
-  ::malloc_trim(0);  // what waited for many slow clients lies in pieces that would stay
+  bool large = false;
+  connections_.remove_if([&](const Connection& connection) {
+    large = large || (connection.closed() && connection.was_large());
+    return connection.closed();
+  });
+  if (large) ::malloc_trim(0);  // what waited for many slow clients lies in pieces that would stay
 }
 
 }  // namespace bgtask::supervisor

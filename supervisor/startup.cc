@@ -160,11 +160,23 @@ int supervise_new(io::Loop& loop, Startup startup) {
   Task task(loop, std::move(*files), startup.spec, startup.original);
   auto listening = start_new(task, startup.encoded_spec);
   if (!listening) {
+    task.tree().signal_all(SIGKILL);  // the command may have begun before something else failed
     static_cast<void>(task.remove());
     startup.report(fail(std::move(listening).error()));
     return 1;
   }
   return serve(loop, task, std::move(*listening), startup);
+}
+
+// What a status says is not to be trusted to be what we would have written.
+template <class T>
+Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
+  try {
+    return use_status();
+  } catch (const Json::exception& error) {
+    return fail(ErrorCode::kParseError,
+                std::string("the task's published status is damaged: ") + error.what());
+  }
 }
 
 int supervise_adopted(io::Loop& loop, Startup startup) {
@@ -176,13 +188,13 @@ int supervise_adopted(io::Loop& loop, Startup startup) {
   };
   auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
   if (!files) return refuse(std::move(files).error());
-  auto former = read_former(*files, former_id);
+  auto former = unless_damaged<Former>([&] { return read_former(*files, former_id); });
   if (!former) return refuse(std::move(former).error());
   std::string pool_path = startup.spec.pool_path;
   former->spec.pool_path = pool_path;
   files->set_group(group_of(former->spec));
   Task task(loop, std::move(*files), former->spec, startup.original);
-  auto listening = start_adopted(task, *former);
+  auto listening = unless_damaged<Supervisor::Listening>([&] { return start_adopted(task, *former); });
   if (!listening) return refuse(std::move(listening).error());
   return serve(loop, task, std::move(*listening), startup);
 }

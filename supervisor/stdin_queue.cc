@@ -66,7 +66,10 @@ void StdinQueue::flush() {
     }
     if (n < 0 && errno == EPIPE) return shut();  // the task closed its end
     // No memory for the pipe, or the like: that passes, and nothing would announce it.
-    if (n < 0) return retry_.start(loop_, kRetryMs, [this] { flush(); });
+    if (n < 0) {
+      poll_.stop();
+      return retry_.start(loop_, kRetryMs, [this] { flush(); });
+    }
     begin_ += static_cast<size_t>(n);
   }
   poll_.stop();

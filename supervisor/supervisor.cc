@@ -14,7 +14,8 @@
 namespace bgtask::supervisor {
 namespace {
 
-constexpr uint64_t kPutBackMs = 1'000;
+constexpr uint64_t kPutBackMs = 500;
+constexpr int kMostDoublings = 12;       // half an hour
 constexpr uint64_t kFarewellMs = 2'000;  // for clients to take their last replies
 
 bool only_looks(const wire::Method& method, const Json& params) {
@@ -93,7 +94,7 @@ void Supervisor::on_signals() {
   }
   task_.reap();
   deletion_.progress();
-  if (removed) put_back();
+  if (removed && !put_back_again_.running()) put_back();
   if (end) {
     deletion_.begin_unasked(
         {end->ssi_uid, static_cast<pid_t>(end->ssi_pid)},
@@ -118,9 +119,14 @@ void Supervisor::put_back() {
     files.log(std::string("'") + TaskFiles::name_of(endpoint) + "' was removed: put back");
   }
   if (!files.has_status()) task_.publish();
-  if (done) return;
-  files.log("cannot put back what was removed: " + done.error().message);
-  put_back_again_.start(loop_, kPutBackMs, [this] { put_back(); });
+  if (done) {
+    put_back_failures_ = 0;
+    return;
+  }
+  if (put_back_failures_++ == 0) files.log("cannot put back what was removed: " + done.error().message);
+  // What cannot be put back now perhaps never can be: asked again ever more rarely.
+  uint64_t wait = kPutBackMs << std::min(put_back_failures_, kMostDoublings);
+  put_back_again_.start(loop_, wait, [this] { put_back(); });
 }
 
 void Supervisor::something_happened() {
@@ -153,6 +159,10 @@ void Supervisor::handle(Connection& connection, wire::Request request) {
     return connection.reply(request,
                             fail(ErrorCode::kNoMemory, "the supervisor is out of memory; try again later"));
   }
+  // Nobody would hear the answer: many of these in one message would only keep the others waiting.
+  if (!request.expects_reply && method->read_only && method->id != wire::MethodId::kSubscribe &&
+      method->id != wire::MethodId::kUnsubscribe)
+    return;
   dispatch(connection, std::move(request), method->id);
 }
 

@@ -42,6 +42,7 @@ class Supervisor {
   io::UniqueFd leader_;
   io::Poll leader_poll_;
   io::Timer put_back_again_;
+  int put_back_failures_ = 0;
   io::Timer farewell_;
   bool finished_ = false;
 };

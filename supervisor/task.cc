@@ -173,6 +173,7 @@ Status Task::run(const wire::LaunchSpec& full) {
   auto child = start_child(full, id_, original_, group_ ? &*group_ : nullptr);
   if (!child) return fail(std::move(child).error());
   life_.started(child->pid, wall_clock());
+  oom_kills_before_ = group_ ? group_->oom_kills() : 0;
   adopted_ = false;
   tree_.forget_adopted_child();
   child_handle_ = std::move(child->pidfd);
@@ -412,7 +413,8 @@ void Task::child_changed(const siginfo_t& change) {
   }
   output_->drain();
   Outcome outcome = outcome_of(change);
-  if (outcome.signal == SIGKILL && group_ && group_->oom_kills() > 0) outcome.reason = "out_of_memory";
+  if (outcome.signal == SIGKILL && group_ && group_->oom_kills() > oom_kills_before_)
+    outcome.reason = "out_of_memory";
   wait_child(P_PID, change.si_pid, taken, WEXITED | WNOHANG, &usage);
   usage_ = usage;
   child_ended(outcome);

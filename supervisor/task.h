@@ -123,6 +123,7 @@ class Task {
   uint64_t child_start_ = 0;
   uint64_t supervisor_start_ = 0;
   std::string boot_id_;
+  uint64_t oom_kills_before_ = 0;  // of this run
   io::UniqueFd lock_file_;
   std::optional<Outcome> pending_end_;
   std::optional<struct rusage> usage_;  // of the last run that ended

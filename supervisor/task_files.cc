@@ -325,9 +325,17 @@ Status TaskFiles::remove() {
     std::string hidden = random_name(".del-");
     named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;
     if (!named && errno != ENOENT) return fail_errno("cannot withdraw the task directory", errno);
-    if (named) name_ = hidden;
+    if (named) std::swap(name_, hidden);
+    if (Status emptied = remove_entries(directory()); !emptied) {
+      // Still somebody's task: he shall find it again and may try again.
+      if (named &&
+          ::renameat2(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str(), RENAME_NOREPLACE) == 0)
+        name_ = hidden;
+      return emptied;
+    }
+  } else if (Status emptied = remove_entries(directory()); !emptied) {
+    return emptied;
   }
-  if (Status emptied = remove_entries(directory()); !emptied) return emptied;
   if (named && ::unlinkat(pool_.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return fail_errno("cannot remove the task directory", errno);
   }

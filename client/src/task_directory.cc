@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,6 +63,10 @@ std::optional<bool> supervisor_runs(const TaskDirectory& task) {
   const Json pid = document->value("pid", Json(nullptr));
   if (!pid.is_number_integer()) return std::nullopt;
   const Result<io::ProcessStat> process = io::process_stat(pid.get<pid_t>());
+  if (!process && process.error().code != ErrorCode::kNotFound) return std::nullopt;
+  // Where /proc hides other users' processes, signal 0 still tells whether there is one.
+  if (!process && ::kill(pid.get<pid_t>(), 0) != 0 && errno == EPERM) return true;
+  if (process && supervision.value("start", Json(0)) == 0) return std::nullopt;
   return process && !process->dead() && supervision.value("start", Json(nullptr)) == process->start_ticks &&
          supervision.value("boot_id", Json(nullptr)) == io::boot_id().value_or("");
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -14,6 +15,7 @@
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 #include "protocol/io/pidfd.h"
+#include "protocol/io/process_stat.h"
 
 namespace bgtask {
 namespace {
@@ -28,7 +30,9 @@ bool has_variable(std::string_view environment, std::string_view variable) {
   return environment.starts_with(entry) || environment.find('\0' + entry) != std::string_view::npos;
 }
 
-bool belongs_to(const std::string& process, const PoolDirectory& pool, pid_t supervisor) {
+bool belongs_to(const std::string& process, const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
+  const Result<io::ProcessStat> stat = io::process_stat(std::atoi(process.c_str()));
+  if (!stat || stat->start_ticks < since) return false;
   const Result<std::string> environment =
       io::read_file(AT_FDCWD, ("/proc/" + process + "/environ").c_str(), kMaxEnvironment);
   return environment && has_variable(*environment, "BGTASK_PID=" + std::to_string(supervisor)) &&
@@ -36,28 +40,45 @@ bool belongs_to(const std::string& process, const PoolDirectory& pool, pid_t sup
 }
 
 /// Whether there was one. The handle is opened before the second look: it is that process or none.
-bool end_processes(const PoolDirectory& pool, pid_t supervisor) {
+bool end_processes(const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
   bool any = false;
   for (const std::string& name :
        io::directory_names(AT_FDCWD, "/proc").value_or(std::vector<std::string>())) {
-    if (std::atoi(name.c_str()) <= 0 || !belongs_to(name, pool, supervisor)) continue;
+    if (std::atoi(name.c_str()) <= 0 || !belongs_to(name, pool, supervisor, since)) continue;
     const io::UniqueFd handle(::pidfd_open(std::atoi(name.c_str()), 0));
-    if (!handle || !belongs_to(name, pool, supervisor)) continue;
+    if (!handle || !belongs_to(name, pool, supervisor, since)) continue;
     any = true;
     ::pidfd_send_signal(handle.get(), SIGKILL, nullptr, 0);
   }
   return any;
 }
 
+/// An older task keeps its status: its supervisor started before.
+bool is_of_failed_start(const TaskDirectory& task, uint64_t since) {
+  const Result<Json> snapshot = read_snapshot(task, false);
+  if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
+  const Json supervision = snapshot->value("supervision", Json(nullptr));
+  const Json start = supervision.is_object() ? supervision.value("start", Json(nullptr)) : Json(nullptr);
+  return start.is_number_integer() && start.get<int64_t>() >= 0 && start.get<uint64_t>() >= since;
+}
+
 }  // namespace
 
-void clean_up_failed_start(const PoolDirectory& pool, pid_t supervisor) {
+uint64_t start_ticks_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto ticks = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+  return static_cast<uint64_t>(now.tv_sec) * ticks +
+         static_cast<uint64_t>(now.tv_nsec) / (1'000'000'000 / ticks);
+}
+
+void clean_up_failed_start(const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
   int quiet = 0;
   for (int round = 0; round < kMaxRounds && quiet < kQuietRounds; ++round) {
-    quiet = end_processes(pool, supervisor) ? 0 : quiet + 1;
+    quiet = end_processes(pool, supervisor, since) ? 0 : quiet + 1;
     ::nanosleep(&kPause, nullptr);
   }
-  if (Result<TaskDirectory> task = open_task(pool, supervisor))
+  if (Result<TaskDirectory> task = open_task(pool, supervisor); task && is_of_failed_start(*task, since))
     static_cast<void>(remove_dead_task(pool, std::move(*task)));
   collect_remains(pool);
 }

@@ -266,6 +266,7 @@ Result<pid_t> attempt(const Attempt& a) {
   }
   Result<pid_t> pid = understand(*answer);
   if (pid) supervisor.release();
+  if (!pid && pid.error().code == ErrorCode::kLost) pid.error().data["supervisor_pid"] = started->pid;
   return pid;
 }
 

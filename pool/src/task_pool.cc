@@ -21,10 +21,11 @@ Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOption
   LaunchSettings settings{pool->fd.get(), options.supervisor_command, options.supervisor_env};
   // Made before the start: after it nothing may fail any more, for the task runs.
   Task task = TaskAccess::make(pool, TaskDirectory());
+  const uint64_t since = start_ticks_now();
   Result<pid_t> started = launch(spec, settings);
   // A task that was to be adopted stays what it was.
   if (!started && !spec.adopt && started.error().data.contains("supervisor_pid"))
-    clean_up_failed_start(*pool, started.error().data["supervisor_pid"].get<pid_t>());
+    clean_up_failed_start(*pool, started.error().data["supervisor_pid"].get<pid_t>(), since);
   TaskAccess::set_id(task, value_or_throw(std::move(started)));
   return task;
 }

@@ -65,7 +65,8 @@ Result<ProcessStat> process_stat(pid_t pid) {
 
 Result<std::string> boot_id() {
   auto content = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
-  while (content && content->ends_with('\n'))
+  if (!content) return fail_in_proc("cannot tell which boot this is", content.error().os_error);
+  while (content->ends_with('\n'))
     content->pop_back();
   return content;
 }

@@ -151,8 +151,8 @@ void look_around(const Json& pattern) {
 
 void look_as_adopter(const Json& status) {
   if (!status.is_object()) return;
-  static_cast<void>(supervisor::same_boot(status));
-  static_cast<void>(supervisor::find_published_child(status));
+  static_cast<void>(supervisor::same_boot(status, ""));
+  static_cast<void>(supervisor::find_published_child(status, ""));
   static_cast<void>(supervisor::recover_streams(std::nullopt, {}, status));
 }
 
