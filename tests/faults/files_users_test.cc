@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <regex>
 
 #include "tests/faults/files_fixture.h"
 
@@ -28,11 +29,9 @@ class FilesUsers : public FilesTest {
 };
 
 /// Words with the task's number taken out.
-std::string without_pid(std::string words, pid_t pid) {
-  const std::string number = std::to_string(pid);
-  for (size_t at; (at = words.find(number)) != std::string::npos;)
-    words.replace(at, number.size(), "PID");
-  return words;
+std::string without_pid(const std::string& words, pid_t pid) {
+  // As a word of its own: the name of a directory may have the same digits in it.
+  return std::regex_replace(words, std::regex("\\b" + std::to_string(pid) + "\\b"), "PID");
 }
 
 using Attempts = std::map<std::string, std::function<std::string(pid_t)>>;
