@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "protocol/io/pidfd.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -90,18 +91,22 @@ io::UniqueFd peek_out_data_socket(pid_t child) {
 
 }  // namespace
 
-std::optional<PublishedChild> find_published_child(const Json& published, const std::string& boot_id) {
+Result<std::optional<PublishedChild>> find_published_child(const Json& published,
+                                                           const std::string& boot_id) {
   try {
     if (!published.at("child_pid").is_number_integer()) return std::nullopt;
     auto pid = published.at("child_pid").get<pid_t>();
     const Json& supervision = published.at("supervision");
     if (pid <= 0 || supervision.at("boot_id") != boot_id) return std::nullopt;
+    Look look;
     io::UniqueFd handle = open_pidfd(pid);
-    auto stat = process_stat(pid);
+    if (!handle) look.failed(errno);
+    auto stat = process_stat(pid, &look);
+    if (!look.complete) return fail_errno("cannot look at the task's child", look.error);
     if (!handle || !stat || stat->dead()) return std::nullopt;
     auto start = supervision.at("child_start").get<uint64_t>();
     if (stat->start_ticks != start) return std::nullopt;
-    return PublishedChild{pid, std::move(handle), start};
+    return std::optional<PublishedChild>(PublishedChild{pid, std::move(handle), start});
   } catch (const Json::exception&) {
     return std::nullopt;
   }

@@ -10,6 +10,7 @@
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/json.h"
+#include "protocol/wire/result.h"
 
 namespace bgtask::supervisor {
 
@@ -20,7 +21,7 @@ struct PublishedChild {
 };
 /// The child a dead supervisor published, if that very process still lives: same boot, same start time,
 /// looked at through a handle, so that a pid used again is never taken for it.
-std::optional<PublishedChild> find_published_child(const Json& published, const std::string& boot_id);
+Result<std::optional<PublishedChild>> find_published_child(const Json& published, const std::string& boot_id);
 
 struct AdoptedStreams {
   io::UniqueFd stdout_pipe;

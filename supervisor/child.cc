@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "protocol/io/files.h"
 #include "protocol/ring/format.h"
 #include "supervisor/process.h"
 
@@ -322,8 +323,20 @@ void die_with(pid_t supervisor) {
   if (::getppid() != supervisor) ::_exit(127);
 }
 
-[[noreturn]] void run_child(Preparation& p, const ChildEnds& ends, int report_fd, pid_t supervisor) {
+// The supervisor's leave to go on. Should it die before giving it, so do we.
+void await_leave(int fd) {
+  char byte = 0;
+  ssize_t size = 0;
+  do {
+    size = ::read(fd, &byte, 1);
+  } while (size < 0 && errno == EINTR);
+  if (size != 1) ::_exit(127);
+}
+
+[[noreturn]] void run_child(Preparation& p, const ChildEnds& ends, int report_fd, int leave_fd,
+                            pid_t supervisor) {
   die_with(supervisor);
+  if (leave_fd >= 0) await_leave(leave_fd);
   if (::setsid() < 0) give_up(report_fd, Step::kSession);
   raise_oom_score();
   place_streams(ends, report_fd);
@@ -395,6 +408,13 @@ Status await_exec(int report_fd, pid_t pid, const wire::LaunchSpec& spec) {
   return describe(failure, spec);
 }
 
+Status announce_child(const std::function<Status(pid_t)>& announce, pid_t pid, const io::UniqueFd& leave) {
+  Status told = announce(pid);
+  if (told) told = io::write_all(leave.get(), "x");
+  if (!told) end_and_reap(pid);
+  return told;
+}
+
 // The library's fork knows nothing of control groups; the child of this one calls nothing that would miss
 // what it does beside (see above).
 pid_t fork_into(const ControlGroup* group) {
@@ -409,18 +429,28 @@ pid_t fork_into(const ControlGroup* group) {
 }  // namespace
 
 Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, const OriginalProcess& original,
-                                 const ControlGroup* group) {
+                                 const ControlGroup* group, const std::function<Status(pid_t)>& announce) {
   StartedChild child;
   ChildEnds ends;
   if (Status made = make_streams(spec, child.streams, ends); !made) return fail(std::move(made).error());
   auto report = make_pipe();
   if (!report) return fail(std::move(report).error());
+  Pipe leave;
+  if (announce) {
+    auto made = make_pipe();
+    if (!made) return fail(std::move(made).error());
+    leave = std::move(*made);
+  }
   Preparation preparation(spec, task_id, original);
   const pid_t supervisor = ::getpid();
   child.pid = fork_into(group);
-  if (child.pid == 0) run_child(preparation, ends, report->write.get(), supervisor);
+  if (child.pid == 0) run_child(preparation, ends, report->write.get(), leave.read.get(), supervisor);
   if (child.pid < 0) return fail_errno("cannot fork", errno, ErrorCode::kProcessLimit);
   report->write.reset();
+  if (announce) {
+    if (Status told = announce_child(announce, child.pid, leave.write); !told)
+      return fail(std::move(told).error());
+  }
   if (Status done = await_exec(report->read.get(), child.pid, spec); !done)
     return fail(std::move(done).error());
   child.pidfd = open_pidfd(child.pid);

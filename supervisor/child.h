@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,10 @@ struct OriginalProcess {
 /// Starts spec.exec in a session and process group of its own and returns when its exec has succeeded.
 /// exec_failed, bad_argument (cwd, limits, nice, user), process_limit, too_many_files, no_memory otherwise,
 /// with nothing left. `task_id` is the supervisor's pid as the child's environment names it. The child is
-/// born into the control group, if there is one.
+/// born into the control group, if there is one. `announce`, if given, is called with its pid before its
+/// exec; if that fails, or this process dies meanwhile, the command never begins.
 Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, const OriginalProcess& original,
-                                 const ControlGroup* group);
+                                 const ControlGroup* group, const std::function<Status(pid_t)>& announce);
 
 /// The number of the data channel in the child.
 inline constexpr int kChildDataFd = 3;

@@ -155,7 +155,7 @@ Status Task::remove() {
 }
 
 Status Task::start() {
-  if (Status started = run(spec_); !started) return started;
+  if (Status started = run(spec_, nullptr); !started) return started;
   std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
   spec_.meta = nullptr;
   Status written = files_.write_status(document());
@@ -163,14 +163,14 @@ Status Task::start() {
   return written;
 }
 
-Status Task::run(const wire::LaunchSpec& full) {
+Status Task::run(const wire::LaunchSpec& full, const std::function<Status(pid_t)>& announce) {
   io::UniqueFd lock;
   if (!full.lock_file.empty()) {
     auto acquired = acquire_lock_file(full.lock_file);
     if (!acquired) return fail(std::move(acquired).error());
     lock = std::move(*acquired);
   }
-  auto child = start_child(full, id_, original_, group_ ? &*group_ : nullptr);
+  auto child = start_child(full, id_, original_, group_ ? &*group_ : nullptr, announce);
   if (!child) return fail(std::move(child).error());
   life_.started(child->pid, wall_clock());
   oom_kills_before_ = group_ ? group_->oom_kills() : 0;
@@ -207,7 +207,9 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   std::vector<std::string>().swap(spec_.env);
   if (published.contains("meta") && published["meta"].is_object()) meta_ = published["meta"];
   actions_.resume(published.value("actions", Json::array()));
-  auto child = find_published_child(published, boot_id_);
+  auto looked = find_published_child(published, boot_id_);
+  if (!looked) return fail(std::move(looked).error());
+  std::optional<PublishedChild>& child = *looked;
   bool was_running = published.at("status").value("running", false);
   // A child that ended while nobody looked has no pid any more, but its end is still to be told.
   std::optional<pid_t> known = was_running ? std::optional<pid_t>(child ? child->pid : 0) : std::nullopt;
@@ -285,7 +287,22 @@ Result<Json> Task::restart() {
   auto full = wire::launch_spec(*document);
   if (!full) return fail(std::move(full).error());
   full->pool_path = spec_.pool_path;  // of today, should the task have been adopted in a pool that was moved
-  if (Status started = run(*full); !started) return fail(std::move(started).error());
+  const Lifecycle before = life_;
+  // Killed from here on, the supervisor leaves a status that names the command which may be running.
+  auto announce = [this](pid_t pid) -> Status {
+    Look look;
+    auto stat = process_stat(pid, &look);
+    if (!stat) return fail_errno("cannot look at the child", look.error != 0 ? look.error : ENOENT);
+    child_start_ = stat->start_ticks;
+    life_.started(pid, wall_clock());
+    return files_.write_status(this->document());
+  };
+  if (Status started = run(*full, announce); !started) {
+    bool never_began = !child_handle_;  // else its end is told when it is reaped
+    if (never_began) life_ = before;
+    publish();
+    return fail(std::move(started).error());
+  }
   usage_.reset();
   publish();
   return Json{{"restarted", true}, {"child_pid", *life_.child()}};

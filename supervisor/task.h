@@ -87,7 +87,7 @@ class Task {
   void use(std::unique_ptr<Rings> rings);
   void use(std::optional<ControlGroup> group);
   Status know_boot();
-  Status run(const wire::LaunchSpec& full);
+  Status run(const wire::LaunchSpec& full, const std::function<Status(pid_t)>& announce);
   Status watch_child();
   Result<uint64_t> signal_group(int signal);
   bool child_lives() const;

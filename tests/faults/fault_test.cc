@@ -18,6 +18,21 @@ namespace {
 
 constexpr unsigned kUsualSeed = 20'261'121;
 
+// Lines of strace: name(arguments) = result.
+std::vector<SystemCall> recorded_calls(const std::filesystem::path& record) {
+  std::vector<SystemCall> calls;
+  std::map<std::string, int> counts;
+  std::istringstream lines(e2e::read_whole(record));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find('('));
+    const bool is_call =
+        name.size() < line.size() && !name.empty() && name.find_first_of(" <+") == std::string::npos;
+    if (is_call) calls.push_back({name, ++counts[name]});
+  }
+  std::filesystem::remove(record);
+  return calls;
+}
+
 }  // namespace
 
 bool nightly() {
@@ -110,17 +125,16 @@ std::vector<SystemCall> FaultTest::calls_made(const std::function<void(const Tas
   act(traced({"-o", record.string(), "-e", "signal=none"}));
   EXPECT_TRUE(eventually([&] { return other_processes().size() <= (bystander_ ? 2u : 0u); }))
       << "the tracer ends";
-  std::vector<SystemCall> calls;
-  std::map<std::string, int> counts;
-  std::istringstream lines(e2e::read_whole(record));
-  for (std::string line; std::getline(lines, line);) {
-    const std::string name = line.substr(0, line.find('('));
-    const bool is_call =
-        name.size() < line.size() && !name.empty() && name.find_first_of(" <+") == std::string::npos;
-    if (is_call) calls.push_back({name, ++counts[name]});
+  return recorded_calls(record);
+}
+
+std::vector<SystemCall> FaultTest::calls_made_by(pid_t supervisor, const std::function<void()>& act) const {
+  const std::filesystem::path record = base() / "strace.txt";
+  {
+    const Attached tracer(supervisor, {"-o", record.string(), "-e", "signal=none"});
+    act();
   }
-  std::filesystem::remove(record);
-  return calls;
+  return recorded_calls(record);
 }
 
 TaskPool FaultTest::controlled() {
@@ -174,6 +188,7 @@ void FaultTest::choose_next_pid(pid_t pid) {
 }
 
 Attached::Attached(pid_t pid, std::vector<std::string> strace_options) {
+  // Of two -o the last one counts.
   std::vector<std::string> command = {"strace", "-qqq", "-o", "/dev/null", "-p", std::to_string(pid)};
   command.insert(command.end(), strace_options.begin(), strace_options.end());
   std::vector<char*> argv;
@@ -185,7 +200,8 @@ Attached::Attached(pid_t pid, std::vector<std::string> strace_options) {
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
-  EXPECT_TRUE(eventually([&] { return e2e::process_number(pid, "TracerPid") == strace_; }))
+  // What it injects may have ended the process at once.
+  EXPECT_TRUE(eventually([&] { return e2e::gone(pid) || e2e::process_number(pid, "TracerPid") == strace_; }))
       << "strace attaches";
 }
 

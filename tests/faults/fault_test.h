@@ -49,6 +49,8 @@ class FaultTest : public e2e::E2eTest {
   TaskPool traced(std::vector<std::string> strace_options) const;
   /// The system calls that a supervisor makes from its exec on while `act` uses the pool it is given.
   std::vector<SystemCall> calls_made(const std::function<void(const TaskPool&)>& act) const;
+  /// The same of a supervisor that runs already.
+  std::vector<SystemCall> calls_made_by(pid_t supervisor, const std::function<void()>& act) const;
   /// A pool with supervisors that obey control(): dynamically linked, with tests/faults/preload.cc.
   TaskPool controlled();
   PreloadControl& control() { return *control_; }

@@ -159,8 +159,8 @@ TEST_F(FilesRemoved, G6_G7_WithoutItsDirectoryADeleteOverAnOldConnectionEndsAll)
   ASSERT_EQ(task.call("ping"), "pong");
   remove_whole(directory_of(task));
   task.call("delete", {{"grace", 1}});
-  for (const auto& [role, pid] : family)
-    EXPECT_TRUE(eventually([&] { return e2e::gone(pid); })) << role;
+  for (const auto& member : family)
+    EXPECT_TRUE(eventually([&] { return e2e::gone(member.second); })) << member.first;
   EXPECT_TRUE(eventually([&] { return e2e::gone(task.pid()); }));
 }
 

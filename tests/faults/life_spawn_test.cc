@@ -1,5 +1,5 @@
-// A spawn whose supervisor dies at each system call it makes: a whole task, or a typed error and nothing
-// left.
+// A spawn whose supervisor dies, or is failed by the kernel, at each system call it makes: a whole task, or a
+// typed error and nothing left.
 #include <csignal>
 
 #include "tests/faults/life_fixture.h"
@@ -37,6 +37,23 @@ TEST_F(LifeOfSpawn, G1_IsAllOrNothingWhereverTheSupervisorDies) {
     spawn_with(crashing(call));
     pool().gc();
     expect_only_bystander();
+  }
+}
+
+TEST_F(LifeOfSpawn, G1_G8_IsAllOrNothingWhateverCallFails) {
+  const std::vector<std::string> errors = {"EIO", "ENOMEM", "EINTR", "ENOSPC", "EACCES", "EMFILE", "EAGAIN"};
+  size_t next = 0;
+  for (const SystemCall& call : selection(calls_of_spawn(), 2)) {
+    if (!can_fail(call)) continue;
+    const size_t tries = scaled<size_t>(1, errors.size());
+    for (size_t i = 0; i < tries; ++i) {
+      const std::string& error = errors[next++ % errors.size()];
+      SCOPED_TRACE(call.name + " number " + std::to_string(call.nth) + " failed with " + error);
+      const std::string word = spawn_with(failing(call, error));
+      // A supervisor that lived to tell left nothing; one that broke down leaves what gc removes.
+      if (word == "lost") pool().gc();
+      expect_only_bystander();
+    }
   }
 }
 

@@ -137,12 +137,13 @@ TEST_F(SignalsToSupervisor, G7_G10_AStoppedSupervisorIsUnresponsiveAndHindersNoS
                                                            {"info", Json::object()},
                                                            {"kill", {{"signal", "WINCH"}}},
                                                            {"read", {{"stream", "stdout"}, {"peek", true}}}};
-  for (const auto& [method, params] : calls) {
-    SCOPED_TRACE(method);
+  for (const auto& request : calls) {
+    SCOPED_TRACE(request.first);
     for (Task fresh(task.pid(), pool().path()); Task * each : {&connected, &fresh}) {
       each->set_timeout(kTimeout);
       Error error;
-      const Seconds took = time_of([&] { error = e2e::error_of([&] { each->call(method, params); }); });
+      const Seconds took =
+          time_of([&] { error = e2e::error_of([&] { each->call(request.first, request.second); }); });
       EXPECT_EQ(error.code(), "unresponsive");
       EXPECT_TRUE(error.retryable());
       EXPECT_GE(took, kTimeout * 0.9);
