@@ -22,7 +22,8 @@ struct Footprint {
 Footprint footprint_of(pid_t pid);
 /// The same once the process sleeps and has held the same for a few looks.
 Footprint settled_footprint_of(pid_t pid);
-/// What differs, in words; empty if nothing does. Resident memory may have grown by a mebibyte.
+/// What differs, in words; empty if nothing does. Resident memory may have grown by a mebibyte
+/// (with a sanitizer by what its quarantine holds).
 std::string difference(const Footprint& before, const Footprint& after);
 
 /// Living processes (of this namespace) but process 1 and the caller.
