@@ -32,6 +32,20 @@ std::string text(const Json& value) {
   return std::string(value.get_binary().begin(), value.get_binary().end());
 }
 
+// A number with a fraction, or one beyond 64 bits, is none: to convert it would be undefined.
+template <class T>
+T whole(const Json& value) {
+  static_cast<void>(value.get_ref<const Json::number_integer_t&>());  // throws
+  return value.get<T>();
+}
+
+std::vector<gid_t> groups(const Json& list) {
+  std::vector<gid_t> result;
+  for (const Json& group : list.get_ref<const Json::array_t&>())
+    result.push_back(whole<gid_t>(group));
+  return result;
+}
+
 std::vector<std::string> texts(const Json& list) {
   std::vector<std::string> result;
   for (const Json& value : list.get_ref<const Json::array_t&>())
@@ -41,13 +55,13 @@ std::vector<std::string> texts(const Json& list) {
 
 std::optional<UserSpec> user_spec(const Json& user) {
   if (user.is_null()) return std::nullopt;
-  return UserSpec{user.at("name").get<std::string>(), user.at("uid").get<uid_t>(),
-                  user.at("gid").get<gid_t>(), user.at("groups").get<std::vector<gid_t>>()};
+  return UserSpec{user.at("name").get<std::string>(), whole<uid_t>(user.at("uid")),
+                  whole<gid_t>(user.at("gid")), groups(user.at("groups"))};
 }
 
 std::optional<GroupSpec> group_spec(const Json& group) {
   if (group.is_null()) return std::nullopt;
-  return GroupSpec{group.at("name").get<std::string>(), group.at("gid").get<gid_t>()};
+  return GroupSpec{group.at("name").get<std::string>(), whole<gid_t>(group.at("gid"))};
 }
 
 LaunchSpec decode(const Json& document) {
@@ -55,26 +69,26 @@ LaunchSpec decode(const Json& document) {
   spec.exec = texts(document.at("exec"));
   spec.env = texts(document.at("env"));
   spec.cwd = text(document.at("cwd"));
-  document.at("umask").get_to(spec.umask);
+  spec.umask = whole<mode_t>(document.at("umask"));
   for (const auto& [name, pair] : document.at("limits").items()) {
-    spec.limits[name] = {pair.at(0).get<uint64_t>(), pair.at(1).get<uint64_t>()};
+    spec.limits[name] = {whole<uint64_t>(pair.at(0)), whole<uint64_t>(pair.at(1))};
   }
   spec.user = user_spec(document.at("user"));
-  document.at("nice").get_to(spec.nice);
+  spec.nice = whole<int>(document.at("nice"));
   document.at("stdin_pipe").get_to(spec.stdin_pipe);
   spec.meta = document.at("meta");
-  document.at("buffer").get_to(spec.buffer);
-  document.at("retain").get_to(spec.retain);
+  spec.buffer = whole<uint64_t>(document.at("buffer"));
+  spec.retain = whole<uint64_t>(document.at("retain"));
   document.at("overflow_block").get_to(spec.overflow_block);
   document.at("rings_in_memory").get_to(spec.rings_in_memory);
   document.at("behavior").get_to(spec.behavior);
   spec.lock_file = text(document.at("lock_file"));
   document.at("kill_on_supervisor_death").get_to(spec.kill_on_supervisor_death);
-  spec.memory = document.value("memory", uint64_t{0});
+  spec.memory = whole<uint64_t>(document.value("memory", Json(0)));
   spec.cpus = document.value("cpus", 0.0);
   spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
   spec.pool_path = text(document.at("pool_path"));
-  if (!document.at("adopt").is_null()) spec.adopt = document.at("adopt").get<pid_t>();
+  if (!document.at("adopt").is_null()) spec.adopt = whole<pid_t>(document.at("adopt"));
   return spec;
 }
 

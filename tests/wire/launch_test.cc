@@ -45,6 +45,16 @@ TEST(Launch, EveryMemberIsNeededButThoseThatCameLater) {
   }
 }
 
+TEST(Launch, ANumberThatIsNotWholeIsRefused) {
+  for (const char* key : {"umask", "nice", "buffer", "retain", "memory", "adopt"}) {
+    for (double number : {5e90, -1e300, 0.5}) {
+      Json document = to_json(sample());
+      document[key] = number;
+      EXPECT_FALSE(launch_spec(document)) << key << " " << number;
+    }
+  }
+}
+
 TEST(Launch, AnotherVersionIsToldApart) {
   Json document = to_json(sample());
   document["launch"] = 2;
