@@ -101,8 +101,9 @@ Result<std::optional<PublishedChild>> find_published_child(const Json& published
     Look look;
     io::UniqueFd handle = open_pidfd(pid);
     if (!handle) look.failed(errno);
-    auto stat = process_stat(pid, &look);
     if (!look.complete) return fail_errno("cannot look at the task's child", look.error);
+    auto stat = io::process_stat(pid);
+    if (!stat && stat.error().code != ErrorCode::kNotFound) return fail(std::move(stat).error());
     if (!handle || !stat || stat->dead()) return std::nullopt;
     auto start = supervision.at("child_start").get<uint64_t>();
     if (stat->start_ticks != start) return std::nullopt;

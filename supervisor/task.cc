@@ -295,7 +295,8 @@ Result<Json> Task::restart() {
     if (!stat) return fail_errno("cannot look at the child", look.error != 0 ? look.error : ENOENT);
     child_start_ = stat->start_ticks;
     life_.started(pid, wall_clock());
-    return files_.write_status(this->document());
+    publish();  // where there is no space it is tried again, and the command need not wait for that
+    return {};
   };
   if (Status started = run(*full, announce); !started) {
     bool never_began = !child_handle_;  // else its end is told when it is reaped
