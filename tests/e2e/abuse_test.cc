@@ -7,23 +7,12 @@
 #include <random>
 
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/sanitizer.h"
 
 namespace bgtask::e2e {
 namespace {
 
-#if defined(__has_feature)
-#define BGTASK_UNDER_ASAN __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define BGTASK_UNDER_ASAN 1
-#else
-#define BGTASK_UNDER_ASAN 0
-#endif
-
-#if BGTASK_UNDER_ASAN
-constexpr int64_t kSlackKib = 192 * 1024;  // what is freed stays in the sanitizer's quarantine
-#else
-constexpr int64_t kSlackKib = 8 * 1024;
-#endif
+constexpr int64_t kSlackKib = kUnderAsan ? 192 * 1024 : 8 * 1024;  // with the quarantine of a sanitizer
 
 class AbuseTest : public E2eTest {
  protected:

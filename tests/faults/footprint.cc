@@ -9,24 +9,13 @@
 #include <sstream>
 
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/sanitizer.h"
 
 namespace bgtask::faults {
 namespace {
 
-#if defined(__has_feature)
-#define BGTASK_UNDER_ASAN __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define BGTASK_UNDER_ASAN 1
-#else
-#define BGTASK_UNDER_ASAN 0
-#endif
-
-#if BGTASK_UNDER_ASAN
-constexpr int64_t kResidentSlackKib =
-    384 * 1024;  // what is freed stays in the sanitizer's quarantine (256 MiB)
-#else
-constexpr int64_t kResidentSlackKib = 1024;
-#endif
+// The quarantine of a sanitizer holds 256 MiB.
+constexpr int64_t kResidentSlackKib = e2e::kUnderAsan ? 384 * 1024 : 1024;
 
 std::string proc(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;

@@ -6,11 +6,8 @@
 
 namespace bgtask::faults {
 
-#if BGTASK_UNDER_ASAN
-constexpr int64_t kQuarantineKib = 384 * 1024;  // what is freed stays there, beside what surrounds it
-#else
-constexpr int64_t kQuarantineKib = 0;
-#endif
+// What is freed stays there, beside what surrounds it.
+constexpr int64_t kQuarantineKib = e2e::kUnderAsan ? 384 * 1024 : 0;
 
 void ProtocolFaultTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(FaultTest::SetUp());
@@ -54,7 +51,7 @@ void ProtocolFaultTest::expect_nothing_left() {
   EXPECT_TRUE(eventually(
       [&] {
         Footprint now = footprint_of(task_->pid());
-        if (BGTASK_UNDER_ASAN) now.resident_kib = before_.resident_kib;
+        if (e2e::kUnderAsan) now.resident_kib = before_.resident_kib;
         differs = difference(before_, now);
         return differs.empty();
       },

@@ -7,20 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/e2e/sanitizer.h"
 #include "tests/faults/fault_test.h"
 
 namespace bgtask::faults {
 
 using e2e::Encoding;
 using e2e::RawClient;
-
-#if defined(__has_feature)
-#define BGTASK_UNDER_ASAN __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define BGTASK_UNDER_ASAN 1
-#else
-#define BGTASK_UNDER_ASAN 0
-#endif
 
 inline constexpr Encoding kEncodings[] = {Encoding::kJson, Encoding::kMsgpack};
 
