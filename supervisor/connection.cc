@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kReceiveStep = 64 * 1024;
 constexpr size_t kMaxUnread = 1024 * 1024;  // then no further request of this client is looked at
 constexpr int kRoundsATurn = 16;            // then the others have their turn
+constexpr int kFramesATurn = 8;             // so that thousands sent at once keep nobody else waiting
 constexpr uint64_t kFrameTimeoutMs = 10'000;
 constexpr uint64_t kUnreadTimeoutMs = 60'000;
 constexpr uint64_t kCloseTimeoutMs = 10'000;
@@ -35,7 +36,7 @@ Status Connection::start() {
 
 void Connection::on_ready(int events) {
   if ((events & UV_WRITABLE) != 0) flush();
-  if (!closed() && (events & (UV_READABLE | UV_PRIORITIZED)) != 0) receive();
+  if (!closed() && !more_ && (events & (UV_READABLE | UV_PRIORITIZED)) != 0) receive();
 }
 
 void Connection::receive() {
@@ -48,6 +49,7 @@ void Connection::receive() {
     return after_sending();
   }
   if (closing_) return;  // what follows an error is not read
+  most_held_ = std::max(most_held_, static_cast<size_t>(n));
   framer_.feed({receive_buffer, static_cast<size_t>(n)});
   process_frames();
 }
@@ -55,7 +57,9 @@ void Connection::receive() {
 void Connection::process_frames() {
   if (processing_ || flushing_) return;  // a reply may be sent at once and bring us here again
   processing_ = true;
-  while (!closed() && !closing_ && pending() < kMaxUnread) {
+  more_ = false;
+  for (int frames = 0; !closed() && !closing_ && pending() < kMaxUnread; ++frames) {
+    if ((more_ = frames == kFramesATurn)) break;
     auto frame = framer_.next();
     if (!frame) break;
     if (*frame) {
@@ -87,7 +91,7 @@ void Connection::take_frame(Json document, size_t frame_size) {
 void Connection::send(const Json& message) {
   if (closed()) return;
   out_ += wire::encode_frame(message, framer_.encoding());
-  most_unsent_ = std::max(most_unsent_, out_.size());
+  most_held_ = std::max(most_held_, out_.size());
   flush();
 }
 
@@ -143,7 +147,7 @@ bool Connection::write_out() {
 }
 
 void Connection::after_sending() {
-  bool done = pending() == 0 && (closing_ || (input_ended_ && awaited_ == 0 && !subscription_));
+  bool done = pending() == 0 && (closing_ || (input_ended_ && !more_ && awaited_ == 0 && !subscription_));
   if (done && !processing_) return close();
   update_interest();
   update_deadline();
@@ -156,6 +160,8 @@ void Connection::update_interest() {
   } else if (pending() < kMaxUnread) {
     events |= UV_READABLE;
   }
+  if (more_ && !closing_)
+    events = UV_WRITABLE;  // which it is, or becomes: the frames left have their turn then
   if (pending() > 0) events |= UV_WRITABLE;
   poll_.set_events(events);
 }
@@ -169,7 +175,7 @@ void Connection::update_deadline() {
   Deadline wanted = Deadline::kNone;
   if (pending() > 0)
     wanted = Deadline::kUnread;
-  else if (framer_.in_frame() && !closing_)
+  else if (framer_.in_frame() && !more_ && !closing_)
     wanted = Deadline::kFrame;
   if (wanted == deadline_kind_) return;
   deadline_kind_ = wanted;

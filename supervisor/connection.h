@@ -43,7 +43,7 @@ struct Peer {
 
 class Connection {
  public:
-  static constexpr size_t kLarge = 64 * 1024;
+  static constexpr size_t kLarge = 32 * 1024;
 
   struct Listener {
     std::function<void(Connection&, wire::Request)> request;
@@ -58,8 +58,8 @@ class Connection {
   const Peer& peer() const { return peer_; }
   wire::Encoding encoding() const { return framer_.encoding(); }
   bool closed() const { return !fd_; }
-  /// Whether much has ever waited in it to be sent.
-  bool was_large() const { return most_unsent_ > kLarge; }
+  /// Whether much has ever waited in it, to be looked at or to be sent.
+  bool was_large() const { return most_held_ > kLarge; }
   /// Nothing waits to be sent: a notification produced now goes out at once.
   bool idle() const { return pending() == 0; }
 
@@ -102,12 +102,13 @@ class Connection {
   wire::Framer framer_;
   std::string out_;
   size_t sent_ = 0;
-  size_t most_unsent_ = 0;
+  size_t most_held_ = 0;
   uint32_t awaited_ = 0;
   bool input_ended_ = false;
   bool closing_ = false;
   bool processing_ = false;
   bool flushing_ = false;
+  bool more_ = false;  // frames may have been left for the next turn
   std::optional<Subscription> subscription_;
 };
 
