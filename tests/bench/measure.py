@@ -28,7 +28,7 @@ class Contender:
     """One way of doing a work. `sample` raises on anything wrong: what failed is never counted as fast."""
 
     name: str
-    kind: str  # "floor" | "ours" | "peer" | "constant"
+    kind: str  # "floor" | "ours" | "part" (of ours, to explain it: no goal) | "peer" | "constant"
     sample: Callable[[], float]
     start: Callable[[], None] = nothing  # before the first sample
     stop: Callable[[], None] = nothing  # after the last, always

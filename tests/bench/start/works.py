@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import statistics
+import sys
+from pathlib import Path
 
-from measure import Bench, Contender, Work, milliseconds
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import asking  # noqa: E402
+import starting  # noqa: E402
+from measure import Bench, Work  # noqa: E402
 
 
 def works(bench: Bench) -> list[Work]:
-    return [run_returns(bench)]
-
-
-def run_returns(bench: Bench) -> Work:
-    count = bench.scaled(3, 20)
-
-    def floor() -> float:
-        return statistics.median(milliseconds(bench.timed(["/bin/true"], count, 0.002)))
-
-    return Work("run-returns", "`bgtask run true` until it returns", "ms", "lower", "<= 2.0",
-                [Contender("posix_spawn of /bin/true", "floor", floor)])
+    return [
+        starting.run_returns(bench),
+        starting.run_first(bench),
+        starting.spawn(bench),
+        asking.asking(bench, "ping", "<= 1.3", pinned=False),
+        asking.asking(bench, "ping", "<= 1.3", pinned=True),
+        asking.asking(bench, "info", "<= 1.6", pinned=False),
+        asking.asking(bench, "info", "<= 1.6", pinned=True),
+        asking.kill(bench),
+    ]
