@@ -1,6 +1,7 @@
 #include "supervisor/startup.h"
 
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -9,6 +10,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <new>
 #include <optional>
 #include <utility>
@@ -46,7 +48,7 @@ Result<Supervisor::Listening> listen(TaskFiles& files) {
 }
 
 // Everything up to a published directory. On failure it is removed again by the caller.
-Result<Supervisor::Listening> publish_new(Task& task, const std::string& encoded_spec) {
+Result<Supervisor::Listening> publish_new(Task& task, std::string encoded_spec) {
   if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
   if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
   auto listening = listen(task.files());
@@ -60,11 +62,21 @@ tl::unexpected<Failure> out_of_memory() {
   return fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory");
 }
 
+// Gives the stack back that lies below the caller's frame: starting goes deeper than serving.
+[[gnu::noinline]] void give_back_stack() {
+  constexpr uintptr_t kPage = 4096;
+  constexpr uintptr_t kThisCall = 512;
+  constexpr uintptr_t kReach = 128 * 1024;  // what a program is given to begin with, and nothing else lies there
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const uintptr_t end = (here - kThisCall) / kPage * kPage;
+  ::madvise(reinterpret_cast<void*>(end - kReach), kReach, MADV_DONTNEED);
+}
+
 // Up to a running command.
-Result<Supervisor::Listening> start_new(Task& task, const std::string& encoded_spec) {
+Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec) {
   auto listening = [&]() -> Result<Supervisor::Listening> {
     try {
-      return publish_new(task, encoded_spec);
+      return publish_new(task, std::move(encoded_spec));
     } catch (const std::bad_alloc&) {
       return out_of_memory();
     }
@@ -137,12 +149,14 @@ int serve(io::Loop& loop, Task& task, Supervisor::Listening listening, Startup& 
   }
   // Keeps no file system busy; the child has its own directory.
   if (::chdir("/") != 0) task.files().log("cannot change to /");
-  Json info = task.info(0);
-  startup.report(Json{{"pid", task.id()}, {"child_pid", info["child_pid"]}});
+  startup.report(
+      Json{{"pid", task.id()}, {"child_pid", task.child() ? Json(*task.child()) : Json(nullptr)}});
   startup.report = nullptr;
   std::string().swap(startup.encoded_spec);  // an assignment would keep the memory
   startup.spec = {};
-  ::malloc_trim(0);  // what starting took is given back: idle supervisors are many
+  // What starting took is given back: idle supervisors are many.
+  ::malloc_trim(0);
+  give_back_stack();
   loop.run();
   return 0;
 }
@@ -157,8 +171,8 @@ int supervise_new(io::Loop& loop, Startup startup) {
     startup.report(fail(std::move(files).error()));
     return 1;
   }
-  Task task(loop, std::move(*files), startup.spec, startup.original);
-  auto listening = start_new(task, startup.encoded_spec);
+  Task task(loop, std::move(*files), std::move(startup.spec), startup.original);
+  auto listening = start_new(task, std::move(startup.encoded_spec));
   if (!listening) {
     task.tree().signal_all(SIGKILL);  // the command may have begun before something else failed
     static_cast<void>(task.remove());

@@ -74,6 +74,7 @@ class Task {
   /// After a consumer made room in a ring.
   void room_made(StreamId stream);
   pid_t id() const { return id_; }
+  std::optional<pid_t> child() const { return life_.child(); }
   /// Writes the info document where readers find it; tried again later if that fails.
   void publish();
 

@@ -66,9 +66,8 @@ Result<ProcessStat> process_stat(pid_t pid) {
 Result<std::string> boot_id() {
   auto content = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
   if (!content) return fail_in_proc("cannot tell which boot this is", content.error().os_error);
-  while (content->ends_with('\n'))
-    content->pop_back();
-  return content;
+  // A copy: supervisors keep it, and what was read into has room for much more.
+  return content->substr(0, content->find('\n'));
 }
 
 }  // namespace bgtask::io

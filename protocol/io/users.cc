@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdint>
-#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "protocol/io/files.h"
 
@@ -15,13 +17,23 @@ constexpr uid_t kOverflow = 65'534;          // kernel/sys.c: DEFAULT_OVERFLOWUI
 constexpr uint64_t kEveryUser = UINT32_MAX;  // but (uid_t)-1, which is nobody's
 constexpr size_t kMaxMap = 64 * 1024;
 
-// A map that cannot be read leaves it open.
+// The number that `text` begins with after blanks; what follows it stays.
+bool take_number(std::string_view& text, uint64_t& number) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return error == std::errc();
+}
+
+// Lines of three numbers: first inside, first outside, how many. No stream reads them: with streams come
+// locales, a quarter of a static program. A map that cannot be read leaves it open.
 bool namespace_knows_everyone() {
   const Result<std::string> map = read_file(AT_FDCWD, "/proc/self/uid_map", kMaxMap);
   if (!map) return false;
-  std::istringstream lines(*map);
+  std::string_view text = *map;
   uint64_t known = 0;
-  for (uint64_t inside = 0, outside = 0, count = 0; lines >> inside >> outside >> count;)
+  for (uint64_t inside = 0, outside = 0, count = 0;
+       take_number(text, inside) && take_number(text, outside) && take_number(text, count);)
     known += count;
   return known >= kEveryUser;
 }
