@@ -162,9 +162,11 @@ std::vector<std::string> child_environment(const wire::LaunchSpec& spec, pid_t t
   std::vector<std::string> env = {"BGTASK_PID=" + id, "BGTASK_SUPERVISOR_PID=" + id,
                                   "BGTASK_POOL=" + spec.pool_path,
                                   "BGTASK_DATA_FD=" + std::to_string(kChildDataFd)};
+  if (!spec.token.empty()) env.insert(env.begin(), "BGTASK_TOKEN=" + spec.token);
   for (const std::string& entry : spec.env) {
     bool ours = entry.starts_with("BGTASK_PID=") || entry.starts_with("BGTASK_SUPERVISOR_PID=") ||
-                entry.starts_with("BGTASK_POOL=") || entry.starts_with("BGTASK_DATA_FD=");
+                entry.starts_with("BGTASK_POOL=") || entry.starts_with("BGTASK_DATA_FD=") ||
+                entry.starts_with("BGTASK_TOKEN=");
     if (!ours) env.push_back(entry);
   }
   return env;

@@ -163,8 +163,8 @@ int run_foreground(int argc, char** argv) {
   ::close_range(static_cast<unsigned>(startup.pool.get()) + 1, ~0U, 0);
   startup.original = become_supervisor_process();
   options.spec.umask = startup.original.umask;
-  startup.encoded_spec = wire::encode_msgpack(wire::to_json(options.spec));
   startup.spec = std::move(options.spec);
+  if (Status named = have_token(startup); !named) return complain(named.error());
   int failed = 0;
   startup.report = [&failed](const Result<Json>& result) {
     if (!result) failed = complain(result.error());

@@ -17,8 +17,9 @@ constexpr int kPauseMs = 20;
 constexpr int kMaxRounds = 250;  // five seconds
 
 // Orphans of the supervisor come to the guard; each round kills and reaps those that have come so far.
-[[noreturn]] void sweep_and_exit(pid_t supervisor, const std::string& pool_path) {
-  ProcessTree tree({supervisor}, pool_path);
+[[noreturn]] void sweep_and_exit(const std::string& token) {
+  ProcessTree tree(token);
+  tree.look_everywhere();
   int rounds_left = kMaxRounds;
   while (true) {
     tree.signal_all(SIGKILL);
@@ -36,23 +37,23 @@ constexpr int kMaxRounds = 250;  // five seconds
   }
 }
 
-[[noreturn]] void stand_guard(pid_t supervisor, const std::string& pool_path) {
+[[noreturn]] void stand_guard(pid_t supervisor, const std::string& token) {
   ::close_range(0, ~0U, 0);
   for (int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
     ::signal(signal, SIG_IGN);
   while (true) {
     pid_t ended = ::waitpid(-1, nullptr, 0);
-    if (ended == supervisor || (ended < 0 && errno == ECHILD)) sweep_and_exit(supervisor, pool_path);
+    if (ended == supervisor || (ended < 0 && errno == ECHILD)) sweep_and_exit(token);
   }
 }
 
 }  // namespace
 
-Status fork_below_guard(const std::string& pool_path) {
+Status fork_below_guard(const std::string& token) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail_errno("cannot become a sub-reaper", errno);
   pid_t supervisor = ::fork();
   if (supervisor < 0) return fail_errno("cannot fork the supervisor", errno, ErrorCode::kProcessLimit);
-  if (supervisor > 0) stand_guard(supervisor, pool_path);
+  if (supervisor > 0) stand_guard(supervisor, token);
   return {};
 }
 

@@ -8,8 +8,8 @@
 namespace bgtask::supervisor {
 
 /// Forks. In the caller, which becomes the guard, it never returns: the guard is the sub-reaper above the
-/// supervisor, sleeps until that ends, then kills what is left of the task and exits. In the new process,
-/// which is to become the supervisor, it returns.
-Status fork_below_guard(const std::string& pool_path);
+/// supervisor, sleeps until that ends, then kills what is left of the task, known by its `token`, and exits.
+/// In the new process, which is to become the supervisor, it returns.
+Status fork_below_guard(const std::string& token);
 
 }  // namespace bgtask::supervisor

@@ -41,6 +41,7 @@ Result<Startup> read_startup() {
   startup.encoded_spec = std::move(*encoded);
   startup.spec = std::move(*spec);
   if (startup.spec.behavior == "background") startup.leader = inherited(wire::kLeaderFd);
+  if (Status named = have_token(startup); !named) return fail(std::move(named).error());
   return startup;
 }
 
@@ -62,7 +63,7 @@ int run_reporting(const std::function<void(const Result<Json>&)>& report) {
   const wire::LaunchSpec& spec = startup->spec;
   if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
     ControlGroup::leave_callers_group();  // the guard has to outlive what its supervisor outlives
-    if (Status forked = fork_below_guard(spec.pool_path); !forked) {
+    if (Status forked = fork_below_guard(spec.token); !forked) {
       report(fail(std::move(forked).error()));
       return 1;
     }

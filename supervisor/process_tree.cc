@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -47,27 +46,10 @@ class Frozen {
 
 }  // namespace
 
-ProcessTree::ProcessTree(std::vector<pid_t> former_ids, std::string pool_path)
-    : adopted_(!former_ids.empty()), pool_path_(std::move(pool_path)) {
-  own_ids_.push_back(std::to_string(::getpid()));
-  for (pid_t id : former_ids)
-    own_ids_.push_back(std::to_string(id));
-}
-
 // Orphans of a task that was started inside ours, and whose supervisor died, come to us too.
 bool ProcessTree::is_ours(pid_t orphan, Look& look) const {
-  auto id = initial_environment(orphan, "BGTASK_PID", &look);
-  return !id || names_us(*id);
-}
-
-// A former id is a pid, which may be another supervisor's by now, or have been: its processes are not ours.
-bool ProcessTree::names_us(const std::string& id) const {
-  if (std::find(own_ids_.begin(), own_ids_.end(), id) == own_ids_.end()) return false;
-  pid_t pid = std::atoi(id.c_str());
-  if (pid == ::getpid()) return true;
-  if (!shared_pool_.empty() && ::access((shared_pool_ + "/" + id).c_str(), F_OK) == 0) return false;
-  auto stat = process_stat(pid);
-  return !stat || stat->dead() || !is_supervisor(pid);
+  auto token = initial_environment(orphan, "BGTASK_TOKEN", &look);
+  return !token || *token == token_;
 }
 
 std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
@@ -82,8 +64,7 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
     if (pid == self) continue;
     auto stat = process_stat(pid, &look);
     if (!stat) continue;
-    auto id = initial_environment(pid, "BGTASK_PID", &look);
-    bool named = id && names_us(*id) && initial_environment(pid, "BGTASK_POOL", &look) == pool_path_;
+    bool named = !token_.empty() && initial_environment(pid, "BGTASK_TOKEN", &look) == token_;
     bool child = adopted_child_ == std::pair(pid, stat->start_ticks);
     if (named || child) roots.push_back({pid, stat->parent});
   }

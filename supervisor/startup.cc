@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "protocol/io/random_token.h"
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -166,7 +167,8 @@ std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
 }
 
 int supervise_new(io::Loop& loop, Startup startup) {
-  auto files = TaskFiles::create(std::move(startup.pool), group_of(startup.spec));
+  auto files =
+      TaskFiles::create(std::move(startup.pool), wire::hidden_name(startup.spec), group_of(startup.spec));
   if (!files) {
     startup.report(fail(std::move(files).error()));
     return 1;
@@ -235,6 +237,15 @@ OriginalProcess become_supervisor_process() {
   ::signal(SIGCHLD, SIG_DFL);  // ignored, as some parents have it, children would vanish unreaped
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   return original;
+}
+
+Status have_token(Startup& startup) {
+  if (!startup.spec.token.empty() || startup.spec.adopt) return {};
+  auto token = io::random_token();
+  if (!token) return fail(std::move(token).error());
+  startup.spec.token = std::move(*token);
+  startup.encoded_spec = wire::encode_msgpack(wire::to_json(startup.spec));
+  return {};
 }
 
 int supervise(Startup startup) {

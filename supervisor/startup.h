@@ -25,6 +25,10 @@ struct Startup {
 /// have instead.
 OriginalProcess become_supervisor_process();
 
+/// Gives the request of an older client, or of none (a service manager's), the token that it lacks, and
+/// encodes it with that.
+Status have_token(Startup& startup);
+
 /// Starts (or adopts) the task, reports, and serves until the task is deleted. Returns the exit status.
 int supervise(Startup startup);
 

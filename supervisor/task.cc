@@ -103,7 +103,8 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
       original_(original),
       id_(::getpid()),
       meta_(spec_.meta),
-      stdin_(loop) {
+      stdin_(loop),
+      tree_(spec_.token) {
   auto self = process_stat(id_);
   supervisor_start_ = self ? self->start_ticks : 0;
 }
@@ -195,10 +196,7 @@ Status Task::run(const wire::LaunchSpec& full, const std::function<Status(pid_t)
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   if (Status known = know_boot(); !known) return known;
   former_ids_ = std::move(former_ids);
-  tree_ = ProcessTree(former_ids_, spec_.pool_path);
-  tree_.give_up_ids_of_tasks_in(spec_.pool_path);
-  for (pid_t id : files_.ids_of_others())
-    tree_.give_up_id(id);
+  tree_.look_everywhere();
   if (same_boot(published, boot_id_))
     use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
   auto rings = Rings::take_over(files_.directory(), spec_, published);

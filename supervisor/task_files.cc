@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
+#include "protocol/io/random_token.h"
 #include "protocol/io/unix_socket.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -29,18 +29,6 @@ constexpr off_t kMaxLog = 128 << 10;
 constexpr int kFirstAsideId = 4 * 1024 * 1024 + 1;
 constexpr int kAsideTries = 10'000;
 constexpr int kLockTries = 20;
-
-std::string random_name(const char* prefix) {
-  unsigned char bytes[16] = {};
-  if (::getrandom(bytes, sizeof bytes, 0) < 0) return std::string(prefix) + std::to_string(::getpid());
-  std::string name = prefix;
-  char hex[3];
-  for (unsigned char byte : bytes) {
-    std::snprintf(hex, sizeof hex, "%02x", byte);
-    name += hex;
-  }
-  return name;
-}
 
 Result<io::UniqueFd> open_directory(int pool, const std::string& name) {
   io::UniqueFd fd(::openat(pool, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -87,11 +75,11 @@ const char* TaskFiles::name_of(Endpoint endpoint) {
   return endpoint == Endpoint::kControl ? "socket" : "read";
 }
 
-Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::optional<gid_t> group) {
+Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::string name, std::optional<gid_t> group) {
   TaskFiles files;
   files.group_ = group;
   files.pool_ = std::move(pool_fd);
-  files.name_ = random_name(".tmp-");
+  files.name_ = std::move(name);
   if (::mkdirat(files.pool_.get(), files.name_.c_str(), 0700) != 0) {
     return fail_errno("cannot make a directory in the pool", errno);
   }
@@ -244,26 +232,6 @@ Status TaskFiles::move_aside(const std::string& name) {
   return not_ours();
 }
 
-std::vector<pid_t> TaskFiles::ids_of_others() const {
-  std::vector<pid_t> ids;
-  auto names = io::directory_names(pool_.get());
-  for (const std::string& name : names ? *names : std::vector<std::string>()) {
-    pid_t id = std::atoi(name.c_str());
-    if (id <= 0 || name == name_) continue;
-    ids.push_back(id);
-    TaskFiles other;
-    auto directory = open_directory(pool_.get(), name);
-    if (!directory) continue;
-    other.directory_ = std::move(*directory);
-    auto status = other.read_status();
-    if (!status || !status->is_object()) continue;
-    for (const Json& former : status->value("former_pids", Json::array())) {
-      if (former.is_number_integer()) ids.push_back(former.get<pid_t>());
-    }
-  }
-  return ids;
-}
-
 Status TaskFiles::write_status(const Json& document) {
   return io::replace_file(directory(), "status", wire::encode_json(document) + "\n", shared_mode());
 }
@@ -322,7 +290,7 @@ Status TaskFiles::remove() {
   if (!place) return fail(std::move(place).error());
   bool named = *place;
   if (named && name_.front() != '.') {
-    std::string hidden = random_name(".del-");
+    std::string hidden = ".del-" + io::random_token().value_or(std::to_string(::getpid()));
     named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;
     if (!named && errno != ENOENT) return fail_errno("cannot withdraw the task directory", errno);
     if (named) std::swap(name_, hidden);

@@ -24,9 +24,9 @@ class TaskFiles {
  public:
   /// "socket" or "read".
   static const char* name_of(Endpoint endpoint);
-  /// Makes a hidden directory in the pool, with the lock file held. Members of the group, if there is one,
-  /// may enter it and read what share() names.
-  static Result<TaskFiles> create(io::UniqueFd pool_fd, std::optional<gid_t> group);
+  /// Makes a directory of that (hidden) name in the pool, with the lock file held. Members of the group, if
+  /// there is one, may enter it and read what share() names.
+  static Result<TaskFiles> create(io::UniqueFd pool_fd, std::string name, std::optional<gid_t> group);
   /// Opens the directory of a dead task and takes its lock: running if a supervisor holds it, not_found.
   static Result<TaskFiles> take_over(io::UniqueFd pool_fd, pid_t former_id);
 
@@ -58,8 +58,6 @@ class TaskFiles {
   /// Gives the directory its name, the task's id. A dead task's directory that has the name is moved aside,
   /// to an id no process can have; anything else there is `exists`.
   Status publish(pid_t id);
-  /// What other tasks of the pool are called, and were before they were adopted.
-  std::vector<pid_t> ids_of_others() const;
   /// Publishes the info document.
   Status write_status(const Json& document);
   Result<Json> read_status() const;

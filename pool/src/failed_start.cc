@@ -15,7 +15,6 @@
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 #include "protocol/io/pidfd.h"
-#include "protocol/io/process_stat.h"
 
 namespace bgtask {
 namespace {
@@ -30,23 +29,20 @@ bool has_variable(std::string_view environment, std::string_view variable) {
   return environment.starts_with(entry) || environment.find('\0' + entry) != std::string_view::npos;
 }
 
-bool belongs_to(const std::string& process, const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
-  const Result<io::ProcessStat> stat = io::process_stat(std::atoi(process.c_str()));
-  if (!stat || stat->start_ticks < since) return false;
+bool belongs_to(const std::string& process, const std::string& token) {
   const Result<std::string> environment =
       io::read_file(AT_FDCWD, ("/proc/" + process + "/environ").c_str(), kMaxEnvironment);
-  return environment && has_variable(*environment, "BGTASK_PID=" + std::to_string(supervisor)) &&
-         has_variable(*environment, "BGTASK_POOL=" + pool.path.string());
+  return environment && has_variable(*environment, "BGTASK_TOKEN=" + token);
 }
 
 /// Whether there was one. The handle is opened before the second look: it is that process or none.
-bool end_processes(const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
+bool end_processes(const std::string& token) {
   bool any = false;
   for (const std::string& name :
        io::directory_names(AT_FDCWD, "/proc").value_or(std::vector<std::string>())) {
-    if (std::atoi(name.c_str()) <= 0 || !belongs_to(name, pool, supervisor, since)) continue;
+    if (std::atoi(name.c_str()) <= 0 || !belongs_to(name, token)) continue;
     const io::UniqueFd handle(::pidfd_open(std::atoi(name.c_str()), 0));
-    if (!handle || !belongs_to(name, pool, supervisor, since)) continue;
+    if (!handle || !belongs_to(name, token)) continue;
     any = true;
     ::pidfd_send_signal(handle.get(), SIGKILL, nullptr, 0);
   }
@@ -72,15 +68,16 @@ uint64_t start_ticks_now() {
          static_cast<uint64_t>(now.tv_nsec) / (1'000'000'000 / ticks);
 }
 
-void clean_up_failed_start(const PoolDirectory& pool, pid_t supervisor, uint64_t since) {
+void clean_up_failed_start(const PoolDirectory& pool, const FailedStart& start) {
   int quiet = 0;
   for (int round = 0; round < kMaxRounds && quiet < kQuietRounds; ++round) {
-    quiet = end_processes(pool, supervisor, since) ? 0 : quiet + 1;
+    quiet = end_processes(start.spec.token) ? 0 : quiet + 1;
     ::nanosleep(&kPause, nullptr);
   }
-  if (Result<TaskDirectory> task = open_task(pool, supervisor); task && is_of_failed_start(*task, since))
+  if (Result<TaskDirectory> task = open_task(pool, start.supervisor);
+      task && is_of_failed_start(*task, start.since))
     static_cast<void>(remove_dead_task(pool, std::move(*task)));
-  collect_remains(pool);
+  collect_remains_of(pool, wire::hidden_name(start.spec));
 }
 
 }  // namespace bgtask

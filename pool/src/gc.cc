@@ -28,10 +28,6 @@ std::vector<std::string> names_in(int dir_fd) {
   return io::directory_names(dir_fd).value_or(std::vector<std::string>());
 }
 
-bool is_remains(std::string_view name) {
-  return name.starts_with(".tmp-") || name.starts_with(".del-");
-}
-
 bool is_dead(const TaskDirectory& task) {
   Result<bool> alive = supervisor_alive(task);
   return alive && !*alive;
@@ -67,19 +63,19 @@ std::optional<TaskDirectory> open_remains(const PoolDirectory& pool, const std::
 
 // Whether it is ours to remove: `lock` then holds the lock, or nothing where there is none: of what was
 // withdrawn it is the last to go, and what is being made has it within that time.
-bool seize(const TaskDirectory& task, bool withdrawn, time_t changed, io::UniqueFd* lock) {
+bool seize(const TaskDirectory& task, bool abandoned, time_t changed, io::UniqueFd* lock) {
   lock->reset(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!*lock) return errno == ENOENT && (withdrawn || ::time(nullptr) - changed > kUnlockedAge);
+  if (!*lock) return errno == ENOENT && (abandoned || ::time(nullptr) - changed > kUnlockedAge);
   struct stat st {};
   if (::fstat(lock->get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
   return io::try_flock(lock->get(), LOCK_EX) == 0;
 }
 
-void remove_remains(const PoolDirectory& pool, const std::string& name) {
+void remove_remains(const PoolDirectory& pool, const std::string& name, bool abandoned) {
   time_t changed = 0;
   std::optional<TaskDirectory> task = open_remains(pool, name, &changed);
   io::UniqueFd lock;
-  if (!task || !seize(*task, name.starts_with(".del-"), changed, &lock) || !child_is_gone(*task)) return;
+  if (!task || !seize(*task, abandoned, changed, &lock) || !child_is_gone(*task)) return;
   // Only what lies in it, nothing deeper: a task's directory has no directories.
   for (const std::string& file : names_in(task->fd.get())) {
     if (file != "lock") ::unlinkat(task->fd.get(), file.c_str(), 0);
@@ -97,14 +93,15 @@ Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool) {
   for (pid_t id : *ids) {
     if (remove_task(pool, id)) removed.push_back(id);
   }
-  collect_remains(pool);
+  for (const std::string& name : names_in(pool.fd.get())) {
+    const bool withdrawn = name.starts_with(".del-");
+    if (withdrawn || name.starts_with(".tmp-")) remove_remains(pool, name, withdrawn);
+  }
   return removed;
 }
 
-void collect_remains(const PoolDirectory& pool) {
-  for (const std::string& name : names_in(pool.fd.get())) {
-    if (is_remains(name)) remove_remains(pool, name);
-  }
+void collect_remains_of(const PoolDirectory& pool, const std::string& name) {
+  remove_remains(pool, name, true);
 }
 
 }  // namespace bgtask

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 #include "client/src/task_directory.h"
@@ -15,7 +16,7 @@ namespace bgtask {
 /// removed.
 Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool);
 
-/// The hidden remains only.
-void collect_remains(const PoolDirectory& pool);
+/// The hidden directory of that name, whose supervisor is known to be dead.
+void collect_remains_of(const PoolDirectory& pool, const std::string& name);
 
 }  // namespace bgtask

@@ -154,10 +154,11 @@ bool poll_until(pollfd* fds, nfds_t count, Clock::time_point deadline) {
 }
 
 // A process that was started and that nobody shall hear of unless release() is called: the destructor ends
-// it.
+// it, with the new task that it has, but not a task that it was to take over.
 class Supervisor {
  public:
-  Supervisor(io::UniqueFd pidfd, bool is_child) : pidfd_(std::move(pidfd)), is_child_(is_child) {}
+  Supervisor(io::UniqueFd pidfd, bool is_child, bool adopts)
+      : pidfd_(std::move(pidfd)), is_child_(is_child), adopts_(adopts) {}
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
   ~Supervisor() {
@@ -179,9 +180,11 @@ class Supervisor {
   // TERM is "delete" for a supervisor: it takes with it what it has already started.
   void end() const {
     if (!is_gone_within(patience_)) {
-      send(SIGTERM);
-      send(SIGCONT);
-      if (!is_gone_within(kDeleteTime)) {
+      if (!adopts_) {
+        send(SIGTERM);
+        send(SIGCONT);
+      }
+      if (adopts_ || !is_gone_within(kDeleteTime)) {
         send(SIGKILL);
         if (!is_gone_within(kOwnEndTime)) return;
       }
@@ -192,6 +195,7 @@ class Supervisor {
 
   io::UniqueFd pidfd_;
   bool is_child_;
+  bool adopts_;
   Milliseconds patience_ = kOwnEndTime;
 };
 
@@ -257,7 +261,7 @@ Result<pid_t> attempt(const Attempt& a) {
   }
   Result<StartedSupervisor> started = start_supervisor(plan);
   if (!started) return fail(std::move(started.error()));
-  Supervisor supervisor(std::move(started->pidfd), !plan.detached);
+  Supervisor supervisor(std::move(started->pidfd), !plan.detached, a.spec.adopt.has_value());
   reply->theirs.reset();
   Result<std::string> answer = receive(reply->ours.get(), &supervisor, a.answer_time);
   if (!answer) {

@@ -13,6 +13,7 @@
 
 #include "pool/src/user.h"
 #include "protocol/io/files.h"
+#include "protocol/io/random_token.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
@@ -26,7 +27,7 @@ constexpr int kNiceSpan = 40;  // from one end of the scale to the other: more c
 
 // What the supervisor sets itself; those of a task that spawns another must not shine through.
 constexpr std::string_view kOwnVariables[] = {"BGTASK_PID", "BGTASK_SUPERVISOR_PID", "BGTASK_POOL",
-                                              "BGTASK_DATA_FD"};
+                                              "BGTASK_DATA_FD", "BGTASK_TOKEN"};
 
 tl::unexpected<Failure> bad(const std::string& option, const std::string& why) {
   return fail(ErrorCode::kBadArgument, option + ": " + why);
@@ -227,6 +228,9 @@ Result<wire::LaunchSpec> spawn_request(const SpawnOptions& options, const std::f
   if (!exec) return fail(std::move(exec.error()));
   spec.exec = *std::move(exec);
   spec.pool_path = pool_path.string();
+  Result<std::string> token = io::random_token();
+  if (!token) return fail(std::move(token.error()));
+  spec.token = *std::move(token);
   if (Status ok = check_numbers(options); !ok) return fail(std::move(ok.error()));
   if (Status ok = put_surroundings(options, &spec); !ok) return fail(std::move(ok.error()));
   if (Status ok = put_keeping(options, &spec); !ok) return fail(std::move(ok.error()));

@@ -25,7 +25,7 @@ Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOption
   Result<pid_t> started = launch(spec, settings);
   // A task that was to be adopted stays what it was.
   if (!started && !spec.adopt && started.error().data.contains("supervisor_pid"))
-    clean_up_failed_start(*pool, started.error().data["supervisor_pid"].get<pid_t>(), since);
+    clean_up_failed_start(*pool, {started.error().data["supervisor_pid"].get<pid_t>(), spec, since});
   TaskAccess::set_id(task, value_or_throw(std::move(started)));
   return task;
 }

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "protocol/wire/limits.h"
 
 namespace bgtask::wire {
@@ -87,9 +89,14 @@ LaunchSpec decode(const Json& document) {
   spec.memory = whole<uint64_t>(document.value("memory", Json(0)));
   spec.cpus = document.value("cpus", 0.0);
   spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
+  if (document.contains("token")) spec.token = text(document.at("token"));
   spec.pool_path = text(document.at("pool_path"));
   if (!document.at("adopt").is_null()) spec.adopt = whole<pid_t>(document.at("adopt"));
   return spec;
+}
+
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 tl::unexpected<Failure> bad_spec(const std::string& why) {
@@ -97,6 +104,11 @@ tl::unexpected<Failure> bad_spec(const std::string& why) {
 }
 
 }  // namespace
+
+// Half of the token: who may list the pool is not told the whole.
+std::string hidden_name(const LaunchSpec& spec) {
+  return ".tmp-" + spec.token.substr(0, spec.token.size() / 2);
+}
 
 Json to_json(const LaunchSpec& spec) {
   return Json{{"launch", kLaunchVersion},
@@ -119,6 +131,7 @@ Json to_json(const LaunchSpec& spec) {
               {"memory", spec.memory},
               {"cpus", spec.cpus},
               {"share_with", group_json(spec.share_with)},
+              {"token", spec.token},
               {"pool_path", spec.pool_path},
               {"adopt", spec.adopt ? Json(*spec.adopt) : Json(nullptr)}};
 }
@@ -133,6 +146,8 @@ Result<LaunchSpec> launch_spec(const Json& document) {
   try {
     LaunchSpec spec = decode(document);
     if (spec.exec.empty() && !spec.adopt) return bad_spec("'exec' is empty");
+    if (!std::all_of(spec.token.begin(), spec.token.end(), is_letter_or_digit))
+      return bad_spec("'token' has other characters than letters and digits");
     if (!spec.meta.is_object()) return bad_spec("'meta' is not an object");
     return spec;
   } catch (const Json::exception& error) {

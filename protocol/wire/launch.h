@@ -64,10 +64,16 @@ struct LaunchSpec {
   uint64_t memory = 0;  ///< bytes that all processes together may use; 0: no limit of this task's own
   double cpus = 0;      ///< processors that they may use; 0: no limit. Both may be missing, as the next
   std::optional<GroupSpec> share_with;  ///< may be missing in a request of an older client
-  std::string pool_path;                ///< absolute; for BGTASK_POOL
+  /// In the environment of every process of the task: how they are known again when their parents are gone.
+  /// Missing in a request of an older client.
+  std::string token;
+  std::string pool_path;  ///< absolute; for BGTASK_POOL
   std::optional<pid_t>
       adopt;  ///< take over this dead task instead (everything else but pool_path is ignored)
 };
+
+/// The name in the pool of the new task's directory until it is complete and gets the task's id.
+std::string hidden_name(const LaunchSpec& spec);
 
 Json to_json(const LaunchSpec& spec);
 /// bad_argument naming the member that is missing or wrong; version_mismatch.

@@ -133,7 +133,7 @@ TEST_F(SurroundingsTest, CanBeginWithAnEmptyEnvironment) {
   for (const auto& variable : report["env"].items())
     names.insert(variable.key());
   EXPECT_EQ(names, (std::set<std::string>{"ONLY", "BGTASK_PID", "BGTASK_SUPERVISOR_PID", "BGTASK_POOL",
-                                          "BGTASK_DATA_FD"}));
+                                          "BGTASK_DATA_FD", "BGTASK_TOKEN"}));
 }
 
 TEST_F(SurroundingsTest, OfARestartAreThoseOfTheStart) {

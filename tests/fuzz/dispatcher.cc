@@ -62,8 +62,9 @@ class FuzzedTask {
   FuzzedTask() {
     fuzz::require(loop_.init().has_value(), "there is a loop");
     io::UniqueFd pool(::open(fuzz::scratch().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    task_.emplace(loop_, value(supervisor::TaskFiles::create(std::move(pool), std::nullopt), "a directory"),
-                  spec(), supervisor::OriginalProcess{});
+    task_.emplace(
+        loop_, value(supervisor::TaskFiles::create(std::move(pool), ".tmp-new", std::nullopt), "a directory"),
+        spec(), supervisor::OriginalProcess{});
     fuzz::require(task_->prepare().has_value(), "there are rings");
     fuzz::require(task_->files().write_launch(wire::encode_msgpack(wire::to_json(spec()))).has_value(),
                   "a launch file");

@@ -27,7 +27,9 @@ class TaskFilesTest : public testing::Test {
   io::UniqueFd open_pool() const {
     return io::UniqueFd(::open(pool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
-  TaskFiles make() const { return TaskFiles::create(open_pool(), std::nullopt).value(); }
+  TaskFiles make(std::string name = ".tmp-new") const {
+    return TaskFiles::create(open_pool(), std::move(name), std::nullopt).value();
+  }
   size_t entries() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(pool_), fs::directory_iterator()));
   }
@@ -83,7 +85,7 @@ TEST_F(TaskFilesTest, WhatIsNotADeadTaskIsNeverMoved) {
   ASSERT_EQ(::mkdir((pool_ / "1000").c_str(), 0700), 0);  // such as another user's pool
   TaskFiles files = make();
   EXPECT_EQ(files.publish(1000).error().code, ErrorCode::kExists);
-  TaskFiles living = make();
+  TaskFiles living = make(".tmp-living");
   ASSERT_TRUE(living.publish(1001));
   EXPECT_EQ(files.publish(1001).error().code, ErrorCode::kExists);
 }

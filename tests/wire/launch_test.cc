@@ -36,12 +36,21 @@ TEST(Launch, SurvivesTheJourney) {
 }
 
 TEST(Launch, EveryMemberIsNeededButThoseThatCameLater) {
-  const std::set<std::string> later = {"memory", "cpus", "share_with"};
+  const std::set<std::string> later = {"memory", "cpus", "share_with", "token"};
   Json whole = to_json(sample());
   for (const auto& [key, value] : whole.items()) {
     Json part = whole;
     part.erase(key);
     EXPECT_EQ(launch_spec(part).has_value(), later.contains(key)) << key;
+  }
+}
+
+// It becomes part of a file's name.
+TEST(Launch, ATokenIsLettersAndDigits) {
+  for (const char* token : {"../x", "a b", "a/b", "."}) {
+    Json document = to_json(sample());
+    document["token"] = token;
+    EXPECT_FALSE(launch_spec(document)) << token;
   }
 }
 
