@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 namespace bgtask::supervisor {
 namespace {
@@ -20,6 +21,11 @@ constexpr int kMessagesATurn = 64;
 constexpr int kMaxMessagesInSocket = 4096;  // more than a socket's queue can hold; a bound for drain()
 constexpr uint64_t kRetryMs = 1000;
 constexpr int kMostFailures = 10;  // of one read after the other
+
+constexpr uint32_t kWakesToGather = 4;              // in a millisecond
+constexpr uint64_t kMostToGather = kGrownPipe / 4;  // bytes in these wake-ups: more would fill the pipe
+constexpr uint64_t kWorthGathering = 4096;          // bytes gathered
+constexpr uint64_t kTooFastMs = 20;
 
 uint64_t now_ns() {
   timespec now{};
@@ -180,16 +186,73 @@ void OutputStreams::end_if_unattached(StreamId stream) {
 
 void OutputStreams::on_readable(Source& source) {
   ++depth_;
-  bool some = false;
-  int turns = source.stream == StreamId::kData ? kMessagesATurn : kTakesATurn;
-  for (int i = 0; i < turns; ++i) {
-    Taken taken = take(source);
-    some = some || taken == Taken::kSome;
-    if (taken != Taken::kSome) break;
+  // What was left to gather came before this.
+  for (Source& other : sources_) {
+    if (&other == &source || !other.gathering.running()) continue;
+    other.gathering.stop();
+    other.poll.set_events(UV_READABLE);
+    take_turn(other);
   }
-  if (some && listener_.output) listener_.output();
+  const uint64_t taken = take_turn(source);
+  if (taken > 0 && listener_.output) listener_.output();
+  if (!source.finished && worth_gathering(source, taken, false)) gather(source);
   --depth_;
   sweep();
+}
+
+uint64_t OutputStreams::take_turn(Source& source) {
+  const bool bytes = source.stream != StreamId::kData;
+  const uint64_t much = std::min<uint64_t>(kPipeSize, rings_->capacity(source.stream) / 4);
+  const uint64_t at_first = taken_;
+  for (int left = bytes ? kTakesATurn : kMessagesATurn; left > 0; --left) {
+    const uint64_t before = taken_;
+    if (take(source) != Taken::kSome) break;
+    // A little was all there was. If more has come meanwhile, the loop brings us back.
+    if (bytes && taken_ - before < much) break;
+  }
+  return taken_ - at_first;
+}
+
+// Many small pieces cost more in wake-ups, ours and those that the writer has to make, than in copying. Where
+// they come that fast, from this source alone, a millisecond's worth is taken at once, if the pipe holds
+// more.
+bool OutputStreams::worth_gathering(Source& source, uint64_t taken, bool gathered) {
+  if (source.stream == StreamId::kData || source.blocked) return false;
+  const uint64_t now = uv_now(loop_.get());
+  if (gathered) {
+    if (taken > static_cast<uint64_t>(source.pipe_size) / 16 * 15) {
+      source.not_before_ms = now + kTooFastMs;
+      return false;
+    }
+    return taken >= kWorthGathering;
+  }
+  if (std::exchange(last_awake_, &source) != &source || source.this_ms != now) {
+    source.this_ms = now;
+    source.wakes = 0;
+    source.bytes = 0;
+  }
+  source.bytes += taken;
+  return ++source.wakes >= kWakesToGather && source.bytes < kMostToGather && now >= source.not_before_ms;
+}
+
+void OutputStreams::gather(Source& source) {
+  if (!source.grown) grow_pipe(source);
+  source.poll.set_events(0);
+  source.gathering.start(loop_, 1, [this, &source] {
+    ++depth_;
+    last_awake_ = &source;
+    const uint64_t taken = take_turn(source);
+    if (taken > 0 && listener_.output) listener_.output();
+    if (!source.finished && !source.blocked) {
+      if (worth_gathering(source, taken, true)) {
+        gather(source);
+      } else {
+        source.poll.set_events(UV_READABLE);
+      }
+    }
+    --depth_;
+    sweep();
+  });
 }
 
 OutputStreams::Taken OutputStreams::take(Source& source) {
@@ -214,6 +277,7 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
       source.short_of_space = false;
       source.failures = 0;
       rings_->index.append(source.stream, intake.offset, intake.offset, intake.length, now_ns());
+      taken_ += intake.length;
       if (intake.length >= kPipeSize && !source.grown) grow_pipe(source);
       return Taken::kSome;
     case Kind::kNothing:
@@ -284,6 +348,7 @@ OutputStreams::Taken OutputStreams::take_message(Source& source) {
   // hidden.
   if ((header.msg_flags & MSG_TRUNC) != 0) rings_->set_error(StreamId::kData, EMSGSIZE);
   uint64_t now = now_ns();
+  ++taken_;
   auto appended =
       rings_->data.append(std::span<const std::byte>(message_.data(), static_cast<size_t>(n)), now);
   if (!appended.kept) {  // overflow "block" on a full file system: the message is out of its socket and
@@ -299,6 +364,7 @@ void OutputStreams::grow_pipe(Source& source) {
   source.grown = true;
   // A user's quota of pipe memory may refuse it: the pipe then stays as it is.
   static_cast<void>(::fcntl(source.fd.get(), F_SETPIPE_SZ, kGrownPipe));
+  source.pipe_size = std::max(::fcntl(source.fd.get(), F_GETPIPE_SZ), 0);
 }
 
 void OutputStreams::wait_for_room(Source& source, int error) {

@@ -87,10 +87,20 @@ class OutputStreams {
     bool blocked = false;         // overflow "block" and no room
     bool short_of_space = false;  // because the file system is full
     int failures = 0;             // of reads, since one succeeded
+    int pipe_size = 0;            // once grown
+    // Small pieces that come fast are left to gather (see gather()).
+    io::Timer gathering;
+    uint64_t this_ms = 0;  // of these: how often in a row this source alone woke us, and how much it had
+    uint32_t wakes = 0;
+    uint64_t bytes = 0;
+    uint64_t not_before_ms = 0;  // it came too fast to be left
   };
   enum class Taken { kSome, kNothing, kBlocked, kEnded };
 
   void on_readable(Source& source);
+  uint64_t take_turn(Source& source);
+  bool worth_gathering(Source& source, uint64_t taken, bool gathered);
+  void gather(Source& source);
   Taken take(Source& source);
   Taken take_bytes(Source& source, ring::ByteRing& ring);
   Taken take_message(Source& source);
@@ -113,6 +123,8 @@ class OutputStreams {
   std::list<Source> sources_;  // stable addresses: polls call back into them
   io::Timer retry_;            // runs only while a full file system holds a blocking stream up
   std::vector<std::byte> message_;
+  uint64_t taken_ = 0;  // bytes and messages, ever
+  const Source* last_awake_ = nullptr;
   int depth_ = 0;  // of calls that walk sources_
 };
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "protocol/ring/counters.h"
@@ -30,17 +31,17 @@ int segments(const Storage& storage, uint64_t position, uint64_t length, iovec (
   return length > first ? 2 : 1;
 }
 
-// How much a read will certainly find; 0 at the end, or where that cannot be known.
-uint64_t waiting_in(int fd) {
+// How much a read will certainly find: 0 at the end, or where that cannot be known. Nothing if no read may be
+// made: what comes after a look at an empty pipe must not be read unmarked.
+std::optional<uint64_t> waiting_in(int fd) {
   int waiting = 0;
-  return ::ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0 ? static_cast<uint64_t>(waiting) : 0;
-}
-
-// What comes after a look at an empty pipe must not be read unmarked.
-bool is_empty(int fd) {
-  int waiting = 0;
-  pollfd entry{fd, POLLIN, 0};
-  return ::ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0 && ::poll(&entry, 1, 0) == 0;
+  if (::ioctl(fd, FIONREAD, &waiting) != 0) return 0;
+  if (waiting == 0) {
+    pollfd entry{fd, POLLIN, 0};
+    if (::poll(&entry, 1, 0) == 0) return std::nullopt;
+    if (::ioctl(fd, FIONREAD, &waiting) != 0) return 0;
+  }
+  return std::max(waiting, 0);
 }
 
 ByteRing::Intake failed_read(uint64_t offset, int os_error) {
@@ -68,14 +69,15 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
   const uint64_t limit = load(header).limit;
   const uint64_t bound = geometry_.overflow == Overflow::kBlock ? room() : capacity() / 4;
   if (bound == 0) return {Intake::Kind::kFull, limit, 0, 0};
-  if (is_empty(fd)) return {Intake::Kind::kNothing, limit, 0, 0};
+  const std::optional<uint64_t> look = waiting_in(fd);
+  if (!look) return {Intake::Kind::kNothing, limit, 0, 0};
+  const uint64_t waiting = *look;
   int os_error = 0;
-  uint64_t length = make_room(worth_reserving(fd, std::clamp<uint64_t>(max, 1, bound)), &os_error);
+  uint64_t length = make_room(worth_reserving(waiting, std::clamp<uint64_t>(max, 1, bound)), &os_error);
   if (length == 0) {
     if (geometry_.overflow == Overflow::kBlock) return {Intake::Kind::kNoSpace, limit, 0, os_error};
     return take_in_lost(fd, max);
   }
-  const uint64_t waiting = waiting_in(fd);
   if (waiting > 0) length = std::min(length, waiting);
   // Whoever is killed before he has published what he took from the pipe leaves bytes that are nowhere else.
   if (waiting > 0) {
@@ -112,12 +114,10 @@ void ByteRing::give_up_below(uint64_t write_end) {
 }
 
 // Where a reservation would be needed, only for what is there to be read: a pipe with ten bytes costs a page.
-uint64_t ByteRing::worth_reserving(int fd, uint64_t want) const {
+uint64_t ByteRing::worth_reserving(uint64_t waiting, uint64_t want) const {
   const uint64_t limit = load(storage_.header()).limit;
   if (storage_.writable(limit) >= want) return want;
-  int waiting = 0;
-  if (::ioctl(fd, FIONREAD, &waiting) != 0 || waiting < 0) return want;
-  return std::min(want, std::max<uint64_t>(static_cast<uint64_t>(waiting), to_page_end(limit)));
+  return std::min(want, std::max(waiting, to_page_end(limit)));
 }
 
 // Space for up to `want` bytes at limit: how many, 0 if there is none and nothing left to give up for it.

@@ -75,7 +75,7 @@ class ByteRing {
 
   uint64_t make_room(uint64_t want, int* os_error);
   bool give_up_oldest();
-  uint64_t worth_reserving(int fd, uint64_t want) const;
+  uint64_t worth_reserving(uint64_t waiting, uint64_t want) const;
   void give_up_below(uint64_t write_end);
   Intake take_in_lost(int fd, size_t max);
   void advance(uint64_t length, bool kept);
