@@ -91,14 +91,21 @@ void Connection::take_frame(Json document, size_t frame_size) {
 
 void Connection::send(const Json& message) {
   if (closed()) return;
-  out_ += wire::encode_frame(message, framer_.encoding());
+  std::string frame = wire::encode_frame(message, framer_.encoding());
+  if (pending() == 0) {
+    out_ = std::move(frame);
+    sent_ = 0;
+  } else {
+    out_ += frame;
+  }
   most_held_ = std::max(most_held_, out_.size());
   flush();
 }
 
-void Connection::reply(const wire::Request& request, const Result<Json>& result) {
+void Connection::reply(const wire::Request& request, Result<Json> result) {
   if (!request.expects_reply) return;
-  send(result ? wire::make_reply(request.id, *result) : wire::make_error(request.id, result.error()));
+  send(result ? wire::make_reply(request.id, std::move(*result))
+              : wire::make_error(request.id, result.error()));
 }
 
 void Connection::refuse(const Failure& failure) {

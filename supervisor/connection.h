@@ -65,7 +65,7 @@ class Connection {
 
   /// Sends a message, as far as the socket takes it; the rest follows when it can.
   void send(const Json& message);
-  void reply(const wire::Request& request, const Result<Json>& result);
+  void reply(const wire::Request& request, Result<Json> result);
   /// Sends an error that belongs to no request, and closes once it is out.
   void refuse(const Failure& failure);
   /// Closes once everything is sent, or after a while.

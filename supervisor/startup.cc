@@ -158,6 +158,10 @@ int serve(io::Loop& loop, Task& task, Supervisor::Listening listening, Startup& 
   // What starting took is given back: idle supervisors are many.
   ::malloc_trim(0);
   give_back_stack();
+  // Large replies and writes come one after the other: their memory is not given back between them, but when
+  // their connection ends (Server::sweep).
+  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
   loop.run();
   return 0;
 }

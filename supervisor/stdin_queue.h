@@ -35,6 +35,9 @@ class StdinQueue {
 
  private:
   void flush();
+  size_t put(std::string_view bytes);
+  void wait_for_room();
+  void grow_pipe();
   void shut();
 
   io::Loop& loop_;
@@ -45,6 +48,7 @@ class StdinQueue {
   size_t begin_ = 0;
   uint64_t written_ = 0;
   bool closing_ = false;
+  bool grown_ = false;  // the pipe, or it was tried
 };
 
 }  // namespace bgtask::supervisor

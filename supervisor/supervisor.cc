@@ -172,7 +172,7 @@ void Supervisor::dispatch(Connection& connection, wire::Request request, wire::M
             request.params,
             connection.encoding(),
             server_.clients()};
-  auto reply = [&](const Result<Json>& result) { connection.reply(request, result); };
+  auto reply = [&](Result<Json> result) { connection.reply(request, std::move(result)); };
   switch (method) {
     case wire::MethodId::kPing:
       return reply(Json("pong"));

@@ -100,11 +100,12 @@ bool Connection::wait_for_exit(Deadline deadline) const {
   return supervisor_ && readable(supervisor_.get(), deadline);
 }
 
-Result<Json> Connection::call(std::string_view method, Json params, Deadline deadline,
+Result<Json> Connection::call(std::string_view method, Json& params, Deadline deadline,
                               const EventHandler& on_event) {
   const std::int64_t id = ++last_id_;
-  const std::string request =
-      wire::encode_frame(wire::make_request(id, method, std::move(params)), wire::Encoding::kMsgpack);
+  Json document = wire::make_request(id, method, std::move(params));
+  const std::string request = wire::encode_frame(document, wire::Encoding::kMsgpack);
+  params = std::move(document["params"]);
   Result<Json> reply = exchange(request, id, deadline, on_event);
   if (!reply && reply.error().code == ErrorCode::kUnresponsive && state_ == State::kAbandoned) {
     reply.error().message = "no answer to '" + std::string(method) + "' in time";

@@ -34,8 +34,9 @@ class Connection {
   static Result<std::unique_ptr<Connection>> open(const TaskDirectory& task, Deadline deadline);
 
   /// Sends a request and waits for its reply. Look at state() afterwards. Replies to requests that were
-  /// given up, and events where `on_event` is empty, are passed over.
-  Result<Json> call(std::string_view method, Json params, Deadline deadline,
+  /// given up, and events where `on_event` is empty, are passed over. `params` are as before afterwards: they
+  /// may be long, and are not copied.
+  Result<Json> call(std::string_view method, Json& params, Deadline deadline,
                     const EventHandler& on_event = {});
 
   State state() const { return state_; }

@@ -61,10 +61,16 @@ std::string text_in(const Json& document, const char* key) {
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
 
-ReadResult to_read_result(const Json& reply) {
+ReadResult to_read_result(Json reply) {
   ReadResult result;
   set_counters(result, reply);
-  result.data = bytes_in(reply);
+  const auto data = reply.is_object() ? reply.find("data") : reply.end();
+  // Up to a MiB, which need not be copied.
+  if (data != reply.end() && data->is_string()) {
+    result.data = std::move(data->get_ref<std::string&>());
+  } else {
+    result.data = bytes_in(reply);
+  }
   return result;
 }
 

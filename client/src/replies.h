@@ -16,7 +16,7 @@ std::uint64_t number_in(const Json& document, const char* key);
 bool flag_in(const Json& document, const char* key);
 std::string text_in(const Json& document, const char* key);
 
-ReadResult to_read_result(const Json& reply);
+ReadResult to_read_result(Json reply);
 MessagesResult to_messages_result(const Json& reply);
 /// A reply to `output`, or the params of an event "output".
 Output to_output(const Json& reply);

@@ -9,6 +9,7 @@
 #include "client/src/stream_reading.h"
 #include "client/src/task_core.h"
 #include "client/src/throwing.h"
+#include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
 namespace bgtask {
@@ -35,7 +36,7 @@ void check_order(std::uint64_t begin, std::optional<std::uint64_t> end) {
 }
 
 Json write_params(const std::string& name, std::string_view data) {
-  return {{"stream", name}, {"data", Json::binary({data.begin(), data.end()})}};
+  return {{"stream", name}, {"data", wire::binary_value(data)}};
 }
 
 }  // namespace

@@ -36,21 +36,21 @@ Json range_params(int stream, const Range& range, bool peek) {
 }
 
 template <class T>
-T decode(const Json& reply);
+T decode(Json reply);
 template <>
-ReadResult decode(const Json& reply) {
-  return to_read_result(reply);
+ReadResult decode(Json reply) {
+  return to_read_result(std::move(reply));
 }
 template <>
-MessagesResult decode(const Json& reply) {
+MessagesResult decode(Json reply) {
   return to_messages_result(reply);
 }
 
 template <class T>
 Result<T> fetch(TaskCore& task, Json params) {
-  const Result<Json> reply = task.call("read", std::move(params));
-  if (!reply) return fail(Failure(reply.error()));
-  return decode<T>(*reply);
+  Result<Json> reply = task.call("read", std::move(params));
+  if (!reply) return fail(std::move(reply).error());
+  return decode<T>(std::move(*reply));
 }
 
 std::uint64_t end_of(const ReadResult& result) {

@@ -109,7 +109,8 @@ Result<TaskDirectory> TaskCore::find_own_task() {
   if (!task) return task;
   Result<std::unique_ptr<Connection>> connection = Connection::open(*task, deadline());
   if (!connection) return fail(std::move(connection).error());
-  const Result<Json> info = (*connection)->call("info", Json::object(), deadline());
+  Json nothing = Json::object();
+  const Result<Json> info = (*connection)->call("info", nothing, deadline());
   if (!info) return fail(Failure(info.error()));
   if (!info->is_object() || info->value("child_pid", Json()) != pid_) {
     return fail(ErrorCode::kNotFound, "this process is not the task's child");

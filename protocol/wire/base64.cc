@@ -1,6 +1,7 @@
 // Base64 (RFC 4648 §4) and the UTF-8 check: the two small things that decide how bytes appear in JSON.
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "protocol/wire/codec.h"
 
@@ -45,6 +46,15 @@ size_t sequence_length(const uint8_t* p, size_t left) {
 bool is_utf8(std::string_view bytes) {
   const auto* p = reinterpret_cast<const uint8_t*>(bytes.data());
   for (size_t i = 0; i < bytes.size();) {
+    // Most of what there is to look at is ASCII: eight bytes at a time.
+    uint64_t eight = 0;
+    if (bytes.size() - i >= sizeof eight) {
+      std::memcpy(&eight, p + i, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
     if (p[i] < 0x80) {
       ++i;
       continue;

@@ -40,10 +40,14 @@ std::string encode_msgpack(const Json& document);
 /// A whole frame: with the newline for JSON.
 std::string encode_frame(const Json& document, Encoding encoding);
 
+/// A binary value. From chars one by one it would take many times as long.
+Json binary_value(std::string_view bytes);
 /// A value for bytes: a string where they are valid UTF-8, else binary.
 Json bytes_value(std::string_view bytes);
 /// The bytes of a string, a binary, or a {"base64": "…"} object; nothing if it is none of these.
 std::optional<std::string> bytes_of(const Json& value);
+/// The bytes of a string or a binary where they lie; none of other values.
+std::string_view raw_bytes(const Json& value);
 bool is_utf8(std::string_view bytes);
 /// A name a peer sent, fit for a message: cut where it is long, '?' where it is not ASCII that can be
 /// printed.

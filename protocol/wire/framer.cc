@@ -133,6 +133,7 @@ std::optional<Result<Json>> Framer::next_msgpack() {
   if (too_long) progress = MsgpackScanner::Progress::kTooLarge;
   switch (progress) {
     case MsgpackScanner::Progress::kNeedMore:
+      buffer_.reserve(scanner_->wanted());  // once, not by doubling: a long string is copied often enough
       return std::nullopt;
     case MsgpackScanner::Progress::kTooDeep:
       return break_off(ErrorCode::kTooDeep,

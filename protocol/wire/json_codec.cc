@@ -86,17 +86,24 @@ std::string encode_json(const Json& document) {
   return needs_rewriting(document) ? dump(rewrite_bytes(document)) : dump(document);
 }
 
+Json binary_value(std::string_view bytes) {
+  const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
+  return Json::binary(Json::binary_t::container_type(begin, begin + bytes.size()));
+}
+
 Json bytes_value(std::string_view bytes) {
-  if (is_utf8(bytes)) return Json(std::string(bytes));
-  return Json::binary(Json::binary_t::container_type(bytes.begin(), bytes.end()));
+  return is_utf8(bytes) ? Json(std::string(bytes)) : binary_value(bytes);
+}
+
+std::string_view raw_bytes(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>();
+  if (!value.is_binary()) return {};
+  const auto& binary = value.get_binary();
+  return {reinterpret_cast<const char*>(binary.data()), binary.size()};
 }
 
 std::optional<std::string> bytes_of(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_binary()) {
-    const auto& binary = value.get_binary();
-    return std::string(binary.begin(), binary.end());
-  }
+  if (value.is_string() || value.is_binary()) return std::string(raw_bytes(value));
   if (value.is_object() && value.size() == 1) {
     auto it = value.find("base64");
     if (it != value.end() && it->is_string()) return base64_decode(it->get_ref<const std::string&>());

@@ -129,7 +129,7 @@ bool fits(ParamType type, const Json& value) {
     case ParamType::kObject:
       return value.is_object();
     case ParamType::kBytes:
-      return bytes_of(value).has_value();
+      return value.is_string() || value.is_binary() || bytes_of(value);
   }
   __builtin_unreachable();
 }

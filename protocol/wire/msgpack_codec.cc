@@ -19,7 +19,13 @@ struct Buffer {
 
 using Packer = msgpack::packer<Buffer>;
 
-void pack_bytes(Packer& packer, const char* data, size_t size, bool text) {
+constexpr size_t kLong = 4096;
+constexpr size_t kRoundIt = 1024;  // what is likely to stand in the message beside a long string
+
+void pack_bytes(Buffer& buffer, const char* data, size_t size, bool text) {
+  // Else the little that follows would have all of it moved to another place.
+  if (size >= kLong) buffer.bytes.reserve(buffer.bytes.size() + size + kRoundIt);
+  Packer packer(buffer);
   auto length = static_cast<uint32_t>(size);
   if (text) {
     packer.pack_str(length).pack_str_body(data, length);
@@ -59,12 +65,12 @@ void pack(Buffer& buffer, const Json& value) {
       break;
     case Json::value_t::string: {
       const auto& text = value.get_ref<const std::string&>();
-      pack_bytes(packer, text.data(), text.size(), is_utf8(text));
+      pack_bytes(buffer, text.data(), text.size(), is_utf8(text));
       break;
     }
     case Json::value_t::binary: {
       const auto& binary = value.get_binary();
-      pack_bytes(packer, reinterpret_cast<const char*>(binary.data()), binary.size(), false);
+      pack_bytes(buffer, reinterpret_cast<const char*>(binary.data()), binary.size(), false);
       break;
     }
     case Json::value_t::array:
@@ -75,7 +81,7 @@ void pack(Buffer& buffer, const Json& value) {
     case Json::value_t::object:
       packer.pack_map(static_cast<uint32_t>(value.size()));
       for (const auto& [key, child] : value.items()) {
-        pack_bytes(packer, key.data(), key.size(), true);
+        pack_bytes(buffer, key.data(), key.size(), true);
         pack(buffer, child);
       }
       break;
@@ -105,8 +111,7 @@ Json convert(const msgpack::object& object, size_t& budget) {
     case msgpack::type::STR:
       return std::string(object.via.str.ptr, object.via.str.size);
     case msgpack::type::BIN:
-      return Json::binary(
-          Json::binary_t::container_type(object.via.bin.ptr, object.via.bin.ptr + object.via.bin.size));
+      return binary_value({object.via.bin.ptr, object.via.bin.size});
     case msgpack::type::ARRAY: {
       Json list = Json::array();
       for (uint32_t i = 0; i < object.via.array.size; ++i)
@@ -149,6 +154,11 @@ msgpack::unpack_limit unpack_limit(DecodeLimits limits, size_t max_bytes) {
   return msgpack::unpack_limit(limits.elements, limits.elements, max_bytes, max_bytes, 0, limits.depth);
 }
 
+// Strings need not be copied twice: the document is made before the bytes go.
+bool in_place(msgpack::type::object_type, size_t, void*) {
+  return true;
+}
+
 }  // namespace
 
 Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
@@ -158,7 +168,7 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
   if (scanner.end() != bytes.size()) return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
   try {
     auto handle =
-        msgpack::unpack(bytes.data(), bytes.size(), nullptr, nullptr, unpack_limit(limits, bytes.size()));
+        msgpack::unpack(bytes.data(), bytes.size(), in_place, nullptr, unpack_limit(limits, bytes.size()));
     size_t budget = limits.elements;
     return convert(handle.get(), budget);
   } catch (Refused& refused) {

@@ -44,7 +44,10 @@ MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
       (header.container ? header.children : header.payload) = map ? 2 * length : length;
     }
     if (header.payload > max_bytes_) return Progress::kTooLarge;
-    if (bytes.size() - at_ < header.size + header.payload) return Progress::kNeedMore;
+    if (bytes.size() - at_ < header.size + header.payload) {
+      wanted_ = at_ + header.size + header.payload;
+      return Progress::kNeedMore;
+    }
     at_ += header.size + header.payload;
     // Keys are values here, so this is coarse; decode_msgpack() counts what the limit means.
     if (++values_ > 2 * limits_.elements) return Progress::kTooLarge;

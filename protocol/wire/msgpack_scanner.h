@@ -25,6 +25,8 @@ class MsgpackScanner {
   Progress scan(std::string_view bytes);
   /// After kComplete: the object's size.
   size_t end() const { return at_; }
+  /// After kNeedMore: so many bytes there will be at least.
+  size_t wanted() const { return wanted_; }
 
  private:
   struct Header {
@@ -41,6 +43,7 @@ class MsgpackScanner {
   DecodeLimits limits_;
   size_t max_bytes_;
   size_t at_ = 0;
+  size_t wanted_ = 0;
   size_t depth_ = 0;
   size_t values_ = 0;
   std::array<uint64_t, 2 * kMaxDepth + 1> left_{};  // values still missing, a level each

@@ -14,7 +14,9 @@ bool is_stdin(const Json& params) {
 
 Result<Json> handle_write(const Call& call) {
   if (!is_stdin(call.params)) return wrong_stream("\"stdin\"");
-  std::string data = *wire::bytes_of(call.params.at("data"));
+  const Json& value = call.params.at("data");
+  const std::string decoded = value.is_object() ? *wire::bytes_of(value) : std::string();
+  const std::string_view data = value.is_object() ? decoded : wire::raw_bytes(value);
   if (data.size() > wire::kMaxWriteData) {
     return fail(ErrorCode::kFrameTooLarge, "'data' has " + std::to_string(data.size()) + " bytes; at most " +
                                                std::to_string(wire::kMaxWriteData) + " are taken at once");
