@@ -95,6 +95,10 @@ void LogPrinter::print(const LogItem& item) {
 
 void LogPrinter::pass_through(const OutputChunk& chunk) {
   if (chunk.data.empty() && chunk.stream != "data") return;
+  if (!style_.harmless && chunk.stream != "data") {
+    flush();
+    return write_stdout(chunk.data);  // as it is, and so without a copy
+  }
   out_ += shown(chunk.stream, chunk.data);
   if (chunk.stream == "data" && !chunk.data.ends_with('\n')) out_ += '\n';
 }

@@ -19,6 +19,9 @@
 namespace bgtask::cli {
 namespace {
 
+// A look at the past: little enough to stay in the processor's cache on its way.
+constexpr std::uint64_t kPage = 256 * 1024;
+
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -183,7 +186,7 @@ class LogsVerb : public Verb {
                  const std::function<void(const OutputLoss&)>& loss) {
     const Past past(task, streams_);
     while (true) {
-      const Output output = task.output({.cursor = cursor_, .streams = streams_});
+      const Output output = task.output({.cursor = cursor_, .streams = streams_, .max_bytes = kPage});
       loss(output.lost);
       for (const auto& chunk : output.chunks) {
         if (!past.contains(chunk)) return true;

@@ -65,9 +65,13 @@ Result<OutputSource> OutputSource::open(TaskCore& task, const std::vector<std::s
   const Result<const TaskDirectory*> directory = task.directory();
   if (!directory) return fail(Failure(directory.error()));
   OutputSource source(task, *mask);
-  Result<OutputRings> rings = open_output(**directory);
-  if (!rings && rings.error().code != ErrorCode::kNotFound) return fail(std::move(rings).error());
-  if (rings) source.rings_ = std::move(*rings);
+  if (!task.output_rings || !task.output_rings->index.linked()) {
+    task.output_rings.reset();
+    Result<OutputRings> rings = open_output(**directory);
+    if (!rings && rings.error().code != ErrorCode::kNotFound) return fail(std::move(rings).error());
+    if (rings) task.output_rings = std::make_shared<const OutputRings>(std::move(*rings));
+  }
+  source.rings_ = task.output_rings;
   return source;
 }
 

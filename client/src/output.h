@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
 
 #include "client/src/ring_reading.h"
 #include "client/src/task_core.h"
@@ -28,7 +28,7 @@ class OutputSource {
 
   TaskCore* task_;
   std::uint32_t mask_;
-  std::optional<OutputRings> rings_;
+  std::shared_ptr<const OutputRings> rings_;  // none where they are not files
 };
 
 /// See Task::follow.

@@ -66,6 +66,8 @@ class TaskCore {
   /// next one begins with it.
   std::map<int, ReadResult> held_pages;
   std::optional<OutputPlace> output_place;
+  /// Kept from one look at the output to the next: four files are opened and checked for it.
+  std::shared_ptr<const OutputRings> output_rings;
 
  private:
   Result<TaskDirectory> find();

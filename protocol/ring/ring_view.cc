@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,6 +118,10 @@ Kind RingView::kind() const {
 }
 uint64_t RingView::capacity() const {
   return capacity_;
+}
+bool RingView::linked() const {
+  struct stat st {};
+  return fd_ && ::fstat(fd_.get(), &st) == 0 && st.st_nlink > 0;
 }
 Positions RingView::positions() const {
   return physical().counters;

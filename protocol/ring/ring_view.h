@@ -34,6 +34,8 @@ class RingView {
 
   Kind kind() const;
   uint64_t capacity() const;
+  /// Whether the file still has a name: not so once its task has been deleted.
+  bool linked() const;
   /// All counters of one moment (sequence lock; bounded tries, so a writer killed in the middle of an update
   /// cannot hold a reader up).
   Positions positions() const;
