@@ -66,13 +66,15 @@ bool Lifecycle::ended(const Outcome& outcome, double now) {
 }
 
 Json Lifecycle::status() const {
-  return Json{{"state", state_word(state_)},
-              {"running", state_ != State::kExited},
-              {"paused", state_ == State::kPaused},
-              {"exit_code", outcome_.exit_code ? Json(*outcome_.exit_code) : Json(nullptr)},
-              {"signal", outcome_.signal != 0 ? Json(wire::signal_name(outcome_.signal)) : Json(nullptr)},
-              {"core_dumped", outcome_.core_dumped},
-              {"reason", outcome_.reason.empty() ? Json(nullptr) : Json(outcome_.reason)}};
+  Json status = Json::object();  // not a list of pairs, which is slow: each reply to a wait has a status
+  status["state"] = state_word(state_);
+  status["running"] = state_ != State::kExited;
+  status["paused"] = state_ == State::kPaused;
+  status["exit_code"] = outcome_.exit_code ? Json(*outcome_.exit_code) : Json(nullptr);
+  status["signal"] = outcome_.signal != 0 ? Json(wire::signal_name(outcome_.signal)) : Json(nullptr);
+  status["core_dumped"] = outcome_.core_dumped;
+  status["reason"] = outcome_.reason.empty() ? Json(nullptr) : Json(outcome_.reason);
+  return status;
 }
 
 Json Lifecycle::ended_at() const {

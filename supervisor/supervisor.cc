@@ -39,8 +39,9 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                      }}),
       waits_(loop,
              [this] {
-               return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor(), task_.status()};
-             }),
+               return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor()};
+             },
+             [this] { return task_.status(); }),
       deletion_(loop, task, [this] { finish(); }) {
   auto mark = [this](auto set) {
     server_.for_each([&](Connection& c) {

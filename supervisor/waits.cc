@@ -45,7 +45,11 @@ void Waits::add(Connection& connection, wire::Request request) {
 
 std::optional<Json> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
   auto fired = [&](const char* what, uint64_t next) {
-    return Json{{"fired", what}, {"next", next}, {"status", facts.status}};
+    Json reply = Json::object();  // a list of pairs would be made and copied first, and many may wait
+    reply["fired"] = what;
+    reply["next"] = next;
+    reply["status"] = status_();
+    return reply;
   };
   if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return fired("output", facts.next);
   if (wait.exit && facts.exited) return fired("exit", facts.next);

@@ -17,12 +17,13 @@ struct WaitFacts {
   bool exited = false;
   bool all_eof = false;
   uint64_t next = 1;  ///< cursor after the newest output
-  Json status;
 };
 
 class Waits {
  public:
-  Waits(io::Loop& loop, std::function<WaitFacts()> facts) : loop_(loop), facts_(std::move(facts)) {}
+  /// `status` is for the replies.
+  Waits(io::Loop& loop, std::function<WaitFacts()> facts, std::function<Json()> status)
+      : loop_(loop), facts_(std::move(facts)), status_(std::move(status)) {}
 
   /// Answers at once where it can, else when it happens. busy where the client has too many.
   void add(Connection& connection, wire::Request request);
@@ -46,6 +47,7 @@ class Waits {
 
   io::Loop& loop_;
   std::function<WaitFacts()> facts_;
+  std::function<Json()> status_;
   std::list<Wait> waits_;
   io::Timer timer_;
 };

@@ -90,6 +90,8 @@ Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes)
   std::uint64_t left = max_bytes - std::min(max_bytes, bytes_in(*output));
   // Only while any record fits, so that the bound is as soft as that of a single look, not softer.
   for (int round = 1; round < kMaxRounds && left >= ring::kMaxRecord && output->next > cursor; ++round) {
+    if (rings_ && output->next > rings_->index.positions().limit)
+      break;  // no need to look in order to find nothing
     cursor = output->next;
     Result<Output> more = read_once(cursor, left);
     if (!more) break;  // the next call will say so

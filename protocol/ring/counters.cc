@@ -41,6 +41,10 @@ Counters load(const Header& header) {
   return fetch(header);
 }
 
+Counters load_pending(const Header& header) {
+  return fetch(header.pending);
+}
+
 void publish(Header& header, const Counters& counters) {
   begin_update(header, counters);
   store(header, counters);

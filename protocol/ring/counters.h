@@ -30,6 +30,8 @@ struct Counters {
 
 /// The writer's own counters: no lock, nobody else changes them.
 Counters load(const Header& header);
+/// What they will be after the update under way.
+Counters load_pending(const Header& header);
 void publish(Header& header, const Counters& counters);
 /// The same with `eof` and `error`.
 void publish_end(Header& header, bool eof, int os_error);

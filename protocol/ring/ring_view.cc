@@ -127,38 +127,41 @@ Positions RingView::positions() const {
   return physical().counters;
 }
 
-bool RingView::read_header(void* out, size_t offset, size_t length) const {
-  if (base_ == nullptr) return pread_all(fd_.get(), out, length, offset);
-  // Word by word, as the writer stores them: each is whole, and the sequence says whether they belong
-  // together.
-  for (size_t i = 0; i < length; i += sizeof(uint32_t)) {
-    if ((offset + i) % sizeof(uint64_t) == 0 && length - i >= sizeof(uint64_t)) {
-      const auto* from = reinterpret_cast<const std::atomic<uint64_t>*>(base_ + offset + i);
-      const uint64_t word = from->load(std::memory_order_relaxed);
-      std::memcpy(static_cast<char*>(out) + i, &word, sizeof word);
-      i += sizeof(uint32_t);
-    } else {
-      const auto* from = reinterpret_cast<const std::atomic<uint32_t>*>(base_ + offset + i);
-      const uint32_t word = from->load(std::memory_order_relaxed);
-      std::memcpy(static_cast<char*>(out) + i, &word, sizeof word);
-    }
+RingView::Physical RingView::load_mapped(const Header& header) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  Physical shot{};
+  for (int attempt = 0; attempt < kCounterTries; ++attempt) {
+    const uint32_t before = header.sequence.load(std::memory_order_acquire);
+    const Counters c = before % 2 != 0 ? load_pending(header) : load(header);
+    shot = {{c.start, c.consumed, c.limit, c.lost, header.eof.load(kRelaxed) != 0,
+             static_cast<int>(header.error.load(kRelaxed))},
+            c.start_position,
+            c.limit_position,
+            header.write_end.load(kRelaxed)};
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (header.sequence.load(kRelaxed) == before) break;
   }
-  return true;
+  return shot;
 }
 
 // One moment's counters, not yet trusted. While the sequence is odd the pending ones are whole, so a writer
 // that was killed there is no obstacle. False if the file has become too short.
 bool RingView::load_counters(Physical* out) const {
+  if (base_ != nullptr) {
+    *out = load_mapped(*reinterpret_cast<const Header*>(base_));
+    return true;
+  }
   constexpr size_t kAt = offsetof(Header, sequence);
+  const int fd = fd_.get();
   Snapshot shot{};
   for (int attempt = 0; attempt < kCounterTries; ++attempt) {
     uint32_t before = 0;
     uint32_t after = 0;
-    if (!read_header(&before, kAt, sizeof before)) return false;
+    if (!pread_all(fd, &before, sizeof before, kAt)) return false;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (!read_header(&shot, kAt, sizeof shot)) return false;
+    if (!pread_all(fd, &shot, sizeof shot, kAt)) return false;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (!read_header(&after, kAt, sizeof after)) return false;
+    if (!pread_all(fd, &after, sizeof after, kAt)) return false;
     shot.sequence = before;
     if (before == after) break;
   }
@@ -194,8 +197,12 @@ uint64_t RingView::first_intact() const {
   std::atomic_thread_fence(std::memory_order_acquire);
   uint64_t start = 0;
   uint64_t write_end = 0;
-  if (!read_header(&start, offsetof(Header, start_position), sizeof start) ||
-      !read_header(&write_end, offsetof(Header, write_end), sizeof write_end)) {
+  if (base_ != nullptr) {
+    const Header& header = *reinterpret_cast<const Header*>(base_);
+    start = header.start_position.load(std::memory_order_relaxed);
+    write_end = header.write_end.load(std::memory_order_relaxed);
+  } else if (!pread_all(fd_.get(), &start, sizeof start, offsetof(Header, start_position)) ||
+             !pread_all(fd_.get(), &write_end, sizeof write_end, offsetof(Header, write_end))) {
     return UINT64_MAX;
   }
   return std::max(start, write_end - std::min(write_end, capacity_));

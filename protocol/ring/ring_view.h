@@ -59,8 +59,8 @@ class RingView {
  private:
   RingView() = default;
   bool load_counters(Physical* out) const;
+  static Physical load_mapped(const Header& header);
   Physical clamped(Physical raw) const;
-  bool read_header(void* out, size_t offset, size_t length) const;
   bool read_data(uint64_t position, size_t length, std::byte* out) const;
   uint64_t first_intact() const;
 

@@ -49,12 +49,13 @@ class WaitsTest : public testing::Test {
   io::UniqueFd client_;
   wire::Framer framer_{1 << 20, wire::reply_limits()};
   WaitFacts facts_;
+  Json status_;
   std::unique_ptr<Connection> connection_;
-  Waits waits_{loop_, [this] { return facts_; }};
+  Waits waits_{loop_, [this] { return facts_; }, [this] { return status_; }};
 };
 
 TEST_F(WaitsTest, WhatIsTheCaseIsAnsweredAtOnce) {
-  facts_ = {true, true, 8, nullptr};
+  facts_ = {true, true, 8};
   wait(1, Json::object());
   wait(2, {{"for", {"output"}}, {"cursor", 3}});
   wait(3, {{"for", {"eof"}}});
@@ -62,7 +63,7 @@ TEST_F(WaitsTest, WhatIsTheCaseIsAnsweredAtOnce) {
 }
 
 TEST_F(WaitsTest, OthersWaitForTheirEventOnly) {
-  facts_ = {false, false, 5, nullptr};
+  facts_ = {false, false, 5};
   wait(1, {{"for", {"exit"}}});
   wait(2, {{"for", {"output"}}, {"cursor", 5}});
   wait(3, {{"for", {"eof"}}});
@@ -79,7 +80,7 @@ TEST_F(WaitsTest, OthersWaitForTheirEventOnly) {
 }
 
 TEST_F(WaitsTest, OutputThatCanNoLongerComeFiresEof) {
-  facts_ = {false, false, 5, nullptr};
+  facts_ = {false, false, 5};
   wait(1, {{"for", {"output"}}, {"cursor", 5}});
   facts_.all_eof = true;
   waits_.check();
@@ -87,7 +88,7 @@ TEST_F(WaitsTest, OutputThatCanNoLongerComeFiresEof) {
 }
 
 TEST_F(WaitsTest, TimeoutGivesBackTheCursor) {
-  facts_ = {false, false, 9, nullptr};
+  facts_ = {false, false, 9};
   wait(1, {{"for", {"exit"}}, {"cursor", 4}, {"timeout", 0}});
   wait(2, {{"for", {"exit"}}, {"cursor", 4}, {"timeout", 0.01}});
   Json all = replies();
