@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <functional>
@@ -32,7 +33,9 @@ Result<Startup> read_startup() {
   Startup startup;
   startup.pool = inherited(wire::kPoolFd);
   if (!spec_fd || !startup.pool) return fail(ErrorCode::kBadArgument, "--launch is for the client library");
-  auto encoded = io::read_all(spec_fd.get(), kMaxSpec);
+  struct stat st {};
+  static_cast<void>(::fstat(spec_fd.get(), &st));
+  auto encoded = io::read_all(spec_fd.get(), kMaxSpec, static_cast<size_t>(st.st_size));
   if (!encoded) return fail(std::move(encoded).error());
   auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
   if (!document) return fail(std::move(document).error());

@@ -19,8 +19,16 @@ std::string quoted(const char* name) {
 
 }  // namespace
 
-Result<std::string> read_all(int fd, size_t max_size) {
+Result<std::string> read_all(int fd, size_t max_size, size_t expected) {
   std::string content;
+  // What is as long as it was said to be has been read with one call, and takes no more memory than that.
+  if (expected > 0 && expected <= max_size) {
+    content.resize(expected + 1);
+    const ssize_t n = ::read(fd, content.data(), content.size());
+    if (n < 0 && errno != EINTR) return fail_errno("cannot read", errno);
+    content.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    if (content.size() == expected) return content;
+  }
   while (content.size() <= max_size) {
     size_t size = content.size();
     // Most files are small, and memory once touched is hard to give back.
@@ -48,7 +56,7 @@ Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, con
     return fail(ErrorCode::kDenied, quoted(name) + " belongs to user " + std::to_string(st.st_uid) +
                                         ", not to " + std::to_string(*owner));
   }
-  Result<std::string> content = read_all(fd.get(), max_size);
+  Result<std::string> content = read_all(fd.get(), max_size, static_cast<size_t>(st.st_size));
   if (!content) content.error().message = quoted(name) + ": " + content.error().message;
   return content;
 }

@@ -22,8 +22,9 @@ Result<std::string> read_file(int dir_fd, const char* name, size_t max_size, con
 /// `mode` is exact where it is more than 0600.
 Status replace_file(int dir_fd, const char* name, std::string_view content, mode_t mode = 0600);
 
-/// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large.
-Result<std::string> read_all(int fd, size_t max_size);
+/// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large. `expected`: the size of the
+/// file, where it is known.
+Result<std::string> read_all(int fd, size_t max_size, size_t expected = 0);
 /// flock(2) for a lock that is to be had at once or not at all; never fails with EINTR.
 int try_flock(int fd, int kind);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <msgpack.hpp>
 #include <string>
@@ -88,6 +89,11 @@ void pack(Buffer& buffer, const Json& value) {
   }
 }
 
+// What is unpacked of a small message needs no more than a little: 8 KiB at once would be two pages that
+// stay.
+constexpr size_t kSmallZone = 512;
+constexpr size_t kObjectBytes = 2;  // for each byte of a message, about: strings stay where they are
+
 // Raised by convert() and caught in decode_msgpack().
 struct Refused {
   Failure failure;
@@ -167,10 +173,11 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
   if (progress != MsgpackScanner::Progress::kComplete) return fail(scan_failure(progress));
   if (scanner.end() != bytes.size()) return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
   try {
-    auto handle =
-        msgpack::unpack(bytes.data(), bytes.size(), in_place, nullptr, unpack_limit(limits, bytes.size()));
+    msgpack::zone zone(std::clamp(kObjectBytes * bytes.size(), kSmallZone, size_t{MSGPACK_ZONE_CHUNK_SIZE}));
+    const msgpack::object object = msgpack::unpack(zone, bytes.data(), bytes.size(), in_place, nullptr,
+                                                   unpack_limit(limits, bytes.size()));
     size_t budget = limits.elements;
-    return convert(handle.get(), budget);
+    return convert(object, budget);
   } catch (Refused& refused) {
     return fail(std::move(refused.failure));
   } catch (const std::bad_alloc&) {
