@@ -30,7 +30,7 @@ bool is_named(const Json& info, const std::string& name) {
 
 std::vector<Task> search_all(const TaskPool& pool) {
   std::vector<SkippedEntry> skipped;
-  auto tasks = pool.search([](const Json&) { return true; }, &skipped);
+  auto tasks = pool.search(Json::object(), &skipped);
   for (const auto& entry : skipped)
     say("skipped " + entry.name + ": " + entry.reason.what());
   return tasks;
@@ -52,8 +52,8 @@ class Finder {
       if (auto task = pool_.task(*pid)) return {*task};
     }
     std::vector<Task> found;
-    for (Task task : all()) {
-      if (is_named(task.info(), word)) found.push_back(task);
+    for (const Task& task : all()) {
+      if (is_named(task.published({"meta"}), word)) found.push_back(task);
     }
     return found;
   }
@@ -63,9 +63,10 @@ class Finder {
   std::optional<std::vector<Task>> all_;
 };
 
-// The documents of a search are at hand; for a task found by its pid the published one is read.
 bool admits(const Selector& selector, const Task& task) {
-  return !selector.narrows() || selector.admits(task.snapshot());
+  if (!selector.narrows()) return true;
+  const bool anything = !selector.where.empty() || !selector.patterns.empty();
+  return selector.admits(anything ? task.published() : task.published({"meta", "status"}));
 }
 
 void add_admitted(const Selector& selector, const std::vector<Task>& found, std::set<pid_t>& seen,

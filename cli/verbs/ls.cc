@@ -35,14 +35,20 @@ class LsVerb : public Verb {
     Selection selection = select(session, selector_);
     std::vector<Json> documents;
     for (const Task& task : selection.tasks)
-      documents.push_back(published(task));
+      documents.push_back(task.published(members()));
     write_stdout(text(documents));
     return selection.complete ? 0 : kExitFailure;
   }
 
  private:
-  // What is on disk, so that no supervisor, slow or stopped, can hold a list up.
-  static Json published(const Task& task) { return task.snapshot(); }
+  // What is on disk, so that no supervisor, slow or stopped, can hold a list up; and no more of it than is
+  // shown.
+  std::vector<std::string> members() const {
+    if (quiet_) return {"pid"};
+    if (format_ == "name") return {"pid", "meta"};
+    if (format_ == "table") return {"pid", "meta", "status", "started_at", "ended_at", "command"};
+    return {};
+  }
 
   std::string text(const std::vector<Json>& documents) const {
     if (quiet_) return lines(documents, [](const Json& info) { return plain_text(info.at("pid")); });

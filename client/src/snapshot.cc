@@ -1,6 +1,10 @@
+#include "client/src/snapshot.h"
+
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "client/src/ring_reading.h"
 #include "client/src/stream_names.h"
@@ -20,56 +24,83 @@ void restore_bytes(Json& value) {
   if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
 }
 
-void restore_command(Json& document) {
-  const auto command = document.find("command");
-  if (command != document.end() && command->is_array()) {
-    for (Json& argument : *command)
-      restore_bytes(argument);
-  }
-  if (const auto cwd = document.find("cwd"); cwd != document.end()) restore_bytes(*cwd);
+// What every reader relies on, whatever is written there.
+constexpr const char* kAlways[] = {"command", "meta", "status", "streams"};
+
+void make(Json& member, const Json& like) {
+  if (member.type() != like.type()) member = like;
 }
 
-/// What every reader relies on, whatever is written there: the task is the one whose directory this is, and
-/// these members are of their types.
-void put_right(Json& document, pid_t id) {
-  document["pid"] = id;
-  const auto make = [](Json& member, const Json& like) {
-    if (member.type() != like.type()) member = like;
-  };
-  make(document["command"], Json::array());
-  make(document["status"], Json::object());
-  make(document["streams"], Json::object());
-  if (!document.contains("meta") || !document["meta"].is_null()) make(document["meta"], Json::object());
-  make(document["status"]["state"], "");
-  make(document["status"]["running"], false);
-}
-
-Status check_version(const Json& document, const std::string& what) {
-  const Json version = document.value("protocol", Json(wire::kProtocolVersion));
+Status check_version(const Json& version, const std::string& what) {
   if (!version.is_number_integer() || version <= wire::kProtocolVersion) return {};
   return fail(ErrorCode::kVersionMismatch,
               what + " is of protocol version " + version.dump() + "; this program understands up to " +
                   std::to_string(wire::kProtocolVersion) + ": install a newer one");
 }
 
-Result<Json> published(const TaskDirectory& task) {
-  const std::string what = "the status of task " + std::to_string(task.id);
+}  // namespace
+
+Result<Snapshot> Snapshot::read(const TaskDirectory& task) {
+  const auto what = [&] { return "the status of task " + std::to_string(task.id); };
   Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
   if (!text) return fail(std::move(text).error());
-  Result<Json> document = wire::decode_json(*text, wire::reply_limits());
-  if (!document) {
-    document.error().message.insert(0, what + ": ");
-    return document;
+  Result<wire::JsonMembers> members = wire::JsonMembers::of(std::move(*text), wire::reply_limits());
+  if (!members) {
+    members.error().message.insert(0, what() + ": ");
+    return fail(std::move(members).error());
   }
-  if (!document->is_object()) return fail(ErrorCode::kParseError, what + " is not an object");
-  if (Status known = check_version(*document, what); !known) return fail(std::move(known).error());
-  restore_command(*document);
-  put_right(*document, task.id);
+  if (Status known = check_version(members->get("protocol"), what()); !known)
+    return fail(std::move(known).error());
+  const Result<bool> alive = supervisor_alive(task);
+  if (!alive) return fail(Failure(alive.error()));
+  return Snapshot(std::move(*members), task.id, !*alive);
+}
+
+void Snapshot::put_right(std::string_view key, Json& value) const {
+  if (key == "pid") {
+    value = id_;
+  } else if (key == "command") {
+    make(value, Json::array());
+    for (Json& argument : value)
+      restore_bytes(argument);
+  } else if (key == "cwd") {
+    restore_bytes(value);
+  } else if (key == "meta" || key == "streams") {
+    make(value, Json::object());
+  } else if (key == "status") {
+    make(value, Json::object());
+    make(value["state"], "");
+    make(value["running"], false);
+    if (!lost_) return;
+    const std::optional<bool> alive =
+        child_alive({{"child_pid", members_.get("child_pid")}, {"supervision", members_.get("supervision")}});
+    value["running"] = alive ? Json(*alive) : Json(nullptr);
+    value["state"] = "lost";
+  }
+}
+
+std::optional<Json> Snapshot::member(std::string_view key) const {
+  std::optional<Json> value = members_.find(key);
+  const bool always =
+      key == "pid" || std::find(std::begin(kAlways), std::end(kAlways), key) != std::end(kAlways);
+  if (!value && !always) return std::nullopt;
+  if (key == "meta" && value && value->is_null()) return value;
+  if (!value) value.emplace();
+  put_right(key, *value);
+  return value;
+}
+
+Json Snapshot::document() const {
+  Json document = members_.document();
+  const bool no_meta = document.contains("meta") && document["meta"].is_null();
+  for (const char* key : kAlways) {
+    if (std::string_view(key) != "meta" || !no_meta) put_right(key, document[key]);
+  }
+  put_right("pid", document["pid"]);
+  if (const auto cwd = document.find("cwd"); cwd != document.end()) put_right("cwd", *cwd);
   return document;
 }
 
-/// Positions of this moment. A ring that cannot be read leaves those of the last publication in place: what
-/// is known of the task must not depend on it.
 Status add_positions(const TaskDirectory& task, Json& document) {
   const auto persistent = document.find("persistent");
   if (persistent != document.end() && *persistent == false) return {};
@@ -85,23 +116,12 @@ Status add_positions(const TaskDirectory& task, Json& document) {
   return {};
 }
 
-void mark_lost(Json& document) {
-  Json& status = document["status"];
-  const std::optional<bool> alive = child_alive(document);
-  status["running"] = alive ? Json(*alive) : Json(nullptr);
-  status["state"] = "lost";
-}
-
-}  // namespace
-
 Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
-  Result<Json> document = published(task);
-  if (!document) return document;
-  const Result<bool> alive = supervisor_alive(task);
-  if (!alive) return fail(Failure(alive.error()));
-  if (!*alive) mark_lost(*document);
+  const Result<Snapshot> snapshot = Snapshot::read(task);
+  if (!snapshot) return fail(Failure(snapshot.error()));
+  Json document = snapshot->document();
   if (with_streams) {
-    if (Status done = add_positions(task, *document); !done) return fail(std::move(done).error());
+    if (Status done = add_positions(task, document); !done) return fail(std::move(done).error());
   }
   return document;
 }

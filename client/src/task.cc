@@ -86,7 +86,7 @@ Result<RemoveReceipt> remove_lost(TaskCore& task, bool collect) {
     receipt.output = std::move(*output);
   }
   TaskDirectory doomed{io::UniqueFd(::fcntl((*directory)->fd.get(), F_DUPFD_CLOEXEC, 0)), (*directory)->id,
-                       (*directory)->owner};
+                       (*directory)->owner, (*directory)->identity};
   if (!doomed.fd) return fail_errno("cannot remove the task", errno);
   if (Status removed = remove_dead_task(**pool, std::move(doomed)); !removed)
     return fail(std::move(removed).error());
@@ -136,8 +136,15 @@ void Task::disconnect() noexcept {
 }
 
 const Json& Task::info(bool fresh) {
-  if (fresh || !impl_->cached_info) impl_->cached_info = value_or_throw(impl_->fetch_info());
+  if (fresh || !impl_->cached_info) {
+    const bool known = !fresh && impl_->at_hand;
+    impl_->cached_info = value_or_throw(known ? impl_->published({}) : impl_->fetch_info());
+  }
   return *impl_->cached_info;
+}
+
+Json Task::published(const std::vector<std::string>& members) const {
+  return value_or_throw(impl_->published(members));
 }
 
 Json Task::snapshot() const {

@@ -7,10 +7,10 @@
 namespace bgtask {
 
 Task TaskAccess::make(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory,
-                      std::optional<Json> snapshot) {
+                      std::optional<Snapshot> snapshot) {
   Task task(directory.id);
   task.impl_->assume(std::move(pool), directory);
-  if (snapshot) task.impl_->cached_info = public_document(std::move(*snapshot));
+  task.impl_->at_hand = std::move(snapshot);
   return task;
 }
 

@@ -1,23 +1,23 @@
 // What the pool library may do with a Task beyond its public interface.
 #pragma once
 
-#include <bgtask/json.h>
 #include <bgtask/task.h>
 
 #include <memory>
 #include <optional>
 
+#include "client/src/snapshot.h"
 #include "client/src/task_directory.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask {
 
 struct TaskAccess {
-  /// A task that was just opened. `snapshot`, if given, is what info() returns without contacting anybody.
-  /// The descriptor in `directory` is not kept (a search may find more tasks than a process may have files
-  /// open): the task remembers which directory it was and accepts no other when it opens it again.
+  /// A task that was just opened. `snapshot`, if given, is what info() is made from without contacting
+  /// anybody. The descriptor in `directory` is not kept (a search may find more tasks than a process may have
+  /// files open): the task remembers which directory it was and accepts no other when it opens it again.
   static Task make(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory,
-                   std::optional<Json> snapshot = std::nullopt);
+                   std::optional<Snapshot> snapshot = std::nullopt);
 
   /// Gives a task made without a directory its id. It started, which is what was asked for; that it is
   /// deleted already is for the next call to find.

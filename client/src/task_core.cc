@@ -1,6 +1,5 @@
 #include "client/src/task_core.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,11 +15,12 @@ namespace {
 /// longer.
 constexpr Seconds kDying{0.25};
 
-Result<std::pair<dev_t, ino_t>> identity_of(const TaskDirectory& directory) {
-  struct stat info {};
-  if (::fstat(directory.fd.get(), &info) != 0)
-    return fail_errno("cannot examine the task's directory", errno);
-  return std::pair(info.st_dev, info.st_ino);
+Json chosen(const Snapshot& snapshot, const std::vector<std::string>& members) {
+  Json document = Json::object();
+  for (const std::string& key : members) {
+    if (std::optional<Json> member = snapshot.member(key)) document[key] = *std::move(member);
+  }
+  return document;
 }
 
 bool is_read_only(std::string_view method) {
@@ -37,9 +37,8 @@ Json public_document(Json document) {
 
 void TaskCore::assume(std::shared_ptr<const PoolDirectory> pool, const TaskDirectory& directory) {
   pool_ = std::move(pool);
-  pool_path_ = pool_->path;
   pid_ = directory.id;
-  if (const auto identity = identity_of(directory)) identity_ = *identity;
+  if (directory.fd) identity_ = directory.identity;
 }
 
 // Which directory it has is remembered, so that no later one of that name is taken for it. Where it cannot be
@@ -49,12 +48,13 @@ void TaskCore::set_id(pid_t id) noexcept {
   try {
     const Result<TaskDirectory> opened = open_task(*pool_, id);
     if (!opened) return;
-    if (const auto identity = identity_of(*opened)) identity_ = *identity;
+    identity_ = opened->identity;
   } catch (const std::bad_alloc&) {
   }
 }
 
 Result<const std::filesystem::path*> TaskCore::pool_path() {
+  if (pool_) return &pool_->path;
   if (!pool_path_) {
     Result<std::filesystem::path> path = default_pool_path();
     if (!path) return fail(std::move(path).error());
@@ -79,13 +79,11 @@ Result<const TaskDirectory*> TaskCore::directory() {
   if (!directory_) {
     Result<TaskDirectory> found = find();
     if (!found) return fail(std::move(found).error());
-    const auto identity = identity_of(*found);
-    if (!identity) return fail(Failure(identity.error()));
-    if (identity_ && *identity_ != *identity) {
+    if (identity_ && *identity_ != found->identity) {
       return fail(ErrorCode::kNotFound,
                   "task " + std::to_string(pid_) + " is gone; another one has its pid now");
     }
-    identity_ = *identity;
+    identity_ = found->identity;
     pid_ = found->id;
     directory_ = std::move(*found);
   }
@@ -174,6 +172,25 @@ Result<Json> TaskCore::snapshot() {
   if (!where) return fail(Failure(where.error()));
   Result<Json> document = read_snapshot(**where);
   if (document) *document = public_document(std::move(*document));
+  return document;
+}
+
+Result<Json> TaskCore::published(const std::vector<std::string>& members) {
+  if (!members.empty()) {
+    if (at_hand) return chosen(*at_hand, members);
+    const Result<const TaskDirectory*> where = directory();
+    if (!where) return fail(Failure(where.error()));
+    const Result<Snapshot> read = Snapshot::read(**where);
+    if (!read) return fail(Failure(read.error()));
+    return chosen(*read, members);
+  }
+  if (!at_hand) return snapshot();
+  Json document = public_document(at_hand->document());
+  // Of a task that is gone, the positions are those it published last.
+  const bool held = directory_.has_value();
+  if (const Result<const TaskDirectory*> where = directory())
+    static_cast<void>(add_positions(**where, document));
+  if (!held) directory_.reset();  // of many tasks found, not each keeps a descriptor
   return document;
 }
 

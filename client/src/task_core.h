@@ -13,10 +13,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
 #include "client/src/ring_reading.h"
+#include "client/src/snapshot.h"
 #include "client/src/task_directory.h"
 #include "protocol/wire/result.h"
 
@@ -55,6 +57,8 @@ class TaskCore {
 
   /// What is published, without what is nobody's business.
   Result<Json> snapshot();
+  /// The same from what a search has read, where this task comes from one; the members named, or all.
+  Result<Json> published(const std::vector<std::string>& members);
   /// The info document from the supervisor, or the published one where it is dead.
   Result<Json> fetch_info();
 
@@ -62,6 +66,7 @@ class TaskCore {
   bool wait_for_supervisor_exit(Seconds patience);
 
   std::optional<Json> cached_info;
+  std::optional<Snapshot> at_hand;  ///< what the search read that found the task
   /// A page that a consuming read() fetched but could not give, since it did not follow on what it had: the
   /// next one begins with it.
   std::map<int, ReadResult> held_pages;

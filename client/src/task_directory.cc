@@ -40,17 +40,6 @@ std::optional<pid_t> task_id(std::string_view name) {
   return id;
 }
 
-/// In root's default pool the users' own pools lie beside root's tasks, each under its user's number.
-bool is_user_pool(const PoolDirectory& pool, pid_t id) {
-  if (pool.owner != 0) return false;
-  const std::string name = std::to_string(id);
-  struct stat info {};
-  if (::fstatat(pool.fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  if (!S_ISDIR(info.st_mode) || info.st_uid == 0 || info.st_uid != static_cast<uid_t>(id)) return false;
-  return ::fstatat(pool.fd.get(), (name + "/lock").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 &&
-         errno == ENOENT;
-}
-
 /// For who may watch a task but not touch its lock: whether the process that published the status is still
 /// there. Nothing if the status may not be read either.
 std::optional<bool> supervisor_runs(const TaskDirectory& task) {
@@ -118,7 +107,7 @@ Result<std::filesystem::path> default_pool_path() {
 
 Result<TaskDirectory> open_task(const PoolDirectory& pool, pid_t id) {
   const std::string name = std::to_string(id);
-  const std::string path = (pool.path / name).string();
+  const auto path = [&] { return (pool.path / name).string(); };
   if (id <= 0) return fail(ErrorCode::kNotFound, "there is no task " + name);
   TaskDirectory task;
   task.id = id;
@@ -126,24 +115,25 @@ Result<TaskDirectory> open_task(const PoolDirectory& pool, pid_t id) {
   if (!task.fd) {
     if (errno == ENOENT)
       return fail(ErrorCode::kNotFound, "there is no task " + name + " in " + pool.path.string());
-    return fail_errno("cannot open the task " + path, errno, ErrorCode::kDenied);
+    return fail_errno("cannot open the task " + path(), errno, ErrorCode::kDenied);
   }
   struct stat info {};
   if (::fstat(task.fd.get(), &info) != 0)
-    return fail_errno("cannot examine " + path, errno, ErrorCode::kDenied);
+    return fail_errno("cannot examine " + path(), errno, ErrorCode::kDenied);
   if (info.st_uid != pool.owner && info.st_uid != 0) {
     return fail(ErrorCode::kDenied,
-                path + " belongs to user " + std::to_string(info.st_uid) + ", not to the pool's");
+                path() + " belongs to user " + std::to_string(info.st_uid) + ", not to the pool's");
   }
   if ((info.st_mode & kWritableByOthers) != 0) {
-    return fail(ErrorCode::kDenied, path + " can be written by its group or by others");
+    return fail(ErrorCode::kDenied, path() + " can be written by its group or by others");
   }
   task.owner = info.st_uid;
+  task.identity = {info.st_dev, info.st_ino};
   return task;
 }
 
 Result<bool> supervisor_alive(const TaskDirectory& task) {
-  const std::string what = "the lock of task " + std::to_string(task.id);
+  const auto what = [&] { return "the lock of task " + std::to_string(task.id); };
   io::UniqueFd lock(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info {};
   if (!lock && errno == EACCES) {
@@ -153,16 +143,27 @@ Result<bool> supervisor_alive(const TaskDirectory& task) {
     if (running) return *running;
     errno = EACCES;
   }
-  if (!lock) return fail_errno("cannot open " + what, errno, ErrorCode::kDenied);
-  if (::fstat(lock.get(), &info) != 0) return fail_errno("cannot examine " + what, errno, ErrorCode::kDenied);
-  if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kDenied, what + " is not a regular file");
+  if (!lock) return fail_errno("cannot open " + what(), errno, ErrorCode::kDenied);
+  if (::fstat(lock.get(), &info) != 0)
+    return fail_errno("cannot examine " + what(), errno, ErrorCode::kDenied);
+  if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kDenied, what() + " is not a regular file");
   if (info.st_uid != task.owner && info.st_uid != 0) {
-    return fail(ErrorCode::kDenied, what + " belongs to user " + std::to_string(info.st_uid));
+    return fail(ErrorCode::kDenied, what() + " belongs to user " + std::to_string(info.st_uid));
   }
   // Shared, so that two who look at the same moment do not take each other for a supervisor.
   if (io::try_flock(lock.get(), LOCK_SH) == 0) return false;
   if (errno == EWOULDBLOCK) return true;
-  return fail_errno("cannot test " + what, errno, ErrorCode::kDenied);
+  return fail_errno("cannot test " + what(), errno, ErrorCode::kDenied);
+}
+
+bool is_user_pool(const PoolDirectory& pool, pid_t id) {
+  if (pool.owner != 0) return false;
+  const std::string name = std::to_string(id);
+  struct stat info {};
+  if (::fstatat(pool.fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (!S_ISDIR(info.st_mode) || info.st_uid == 0 || info.st_uid != static_cast<uid_t>(id)) return false;
+  return ::fstatat(pool.fd.get(), (name + "/lock").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 &&
+         errno == ENOENT;
 }
 
 Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::string>* strange) {
@@ -175,7 +176,7 @@ Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::
   for (const std::string& name : *names) {
     if (name.starts_with('.')) continue;
     if (const std::optional<pid_t> id = task_id(name)) {
-      if (!is_user_pool(pool, *id)) ids.push_back(*id);
+      ids.push_back(*id);
     } else if (strange != nullptr) {
       strange->emplace_back(name);
     }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/io/unique_fd.h"
@@ -34,6 +35,7 @@ struct TaskDirectory {
   io::UniqueFd fd;
   pid_t id = 0;  // the directory's name
   uid_t owner = 0;
+  std::pair<dev_t, ino_t> identity = {};  // which directory it is, whatever its name
 };
 
 /// Opens POOL/ID: not_found, denied (owner or mode wrong, a symlink, …).
@@ -43,7 +45,11 @@ Result<TaskDirectory> open_task(const PoolDirectory& pool, pid_t id);
 /// An error (no lock file, not a regular file) is not "dead".
 Result<bool> supervisor_alive(const TaskDirectory& task);
 
+/// In root's default pool the users' own pools lie beside root's tasks, each under its user's number.
+bool is_user_pool(const PoolDirectory& pool, pid_t id);
+
 /// Numeric names in the pool, ascending by number; other names (but hidden ones) are returned in `strange`.
+/// The pools of users are among them.
 Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::string>* strange = nullptr);
 
 /// The published info document with state "lost" and `running` corrected where the supervisor is dead, and,

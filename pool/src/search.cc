@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 
+#include "client/src/snapshot.h"
 #include "client/src/task_access.h"
 #include "client/src/task_directory.h"
 #include "client/src/throwing.h"
@@ -40,18 +42,18 @@ bool holds(const Predicate& predicate, const Json& info) {
   }
 }
 
-double start_of(const Json& info) {
-  auto found = info.find("started_at");
-  return found != info.end() && found->is_number() ? found->get<double>() : 0;
+double start_of(const Snapshot& snapshot) {
+  const std::optional<Json> found = snapshot.member("started_at");
+  return found && found->is_number() ? found->get<double>() : 0;
 }
 
 // One walk through a pool.
 class Search {
  public:
-  // `with_streams`: the predicate needs stream positions.
-  Search(std::shared_ptr<const PoolDirectory> pool, const Predicate& predicate, bool with_streams,
-         std::vector<SkippedEntry>* skipped)
-      : pool_(std::move(pool)), predicate_(predicate), with_streams_(with_streams), skipped_(skipped) {}
+  using Test = std::function<Result<bool>(const TaskDirectory&, const Snapshot&)>;
+
+  Search(std::shared_ptr<const PoolDirectory> pool, Test test, std::vector<SkippedEntry>* skipped)
+      : pool_(std::move(pool)), test_(std::move(test)), skipped_(skipped) {}
 
   std::vector<Task> run() {
     std::vector<std::string> strange;
@@ -63,6 +65,7 @@ class Search {
       return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id);
     });
     std::vector<Task> tasks;
+    tasks.reserve(found_.size());
     for (Found& one : found_)
       tasks.push_back(std::move(one.task));
     return tasks;
@@ -77,16 +80,20 @@ class Search {
       if (!is_published(id)) return;
       done = take(id);
     }
-    if (!done) skip(std::to_string(id), std::move(done.error()));
+    if (!done && !is_user_pool(*pool_, id)) skip(std::to_string(id), std::move(done.error()));
   }
 
   // Adds the task if it matches.
   Status take(pid_t id) {
     Result<TaskDirectory> task = open_task(*pool_, id);
     if (!task) return fail(std::move(task.error()));
-    Result<Json> info = matching_info(*task);
-    if (!info) return fail(std::move(info.error()));
-    if (!info->is_null()) keep(*task, *std::move(info));
+    Result<Snapshot> snapshot = Snapshot::read(*task);
+    if (!snapshot) return fail(std::move(snapshot.error()));
+    Result<bool> matches = test_(*task, *snapshot);
+    if (!matches) return fail(std::move(matches.error()));
+    if (!*matches) return {};
+    const double started_at = start_of(*snapshot);
+    found_.push_back(Found{started_at, id, TaskAccess::make(pool_, *task, *std::move(snapshot))});
     return {};
   }
 
@@ -96,42 +103,44 @@ class Search {
     return task && ::fstatat(task->fd.get(), "status", &st, AT_SYMLINK_NOFOLLOW) == 0;
   }
 
-  // Null where it does not match. Positions are read for those that match only; they may have changed
-  // meanwhile.
-  Result<Json> matching_info(const TaskDirectory& task) const {
-    Result<Json> info = read_snapshot(task, with_streams_);
-    if (!info) return info;
-    if (!holds(predicate_, *info)) return Json(nullptr);
-    if (with_streams_) return info;
-    info = read_snapshot(task, true);
-    if (info && !holds(predicate_, *info)) return Json(nullptr);
-    return info;
-  }
-
-  void keep(const TaskDirectory& task, Json info) {
-    double started_at = start_of(info);
-    found_.push_back(Found{started_at, task.id, TaskAccess::make(pool_, task, std::move(info))});
-  }
-
   void skip(const std::string& name, Failure reason) {
     if (is_own_shortage(reason.code)) throw_failure(std::move(reason));
     if (skipped_ != nullptr) skipped_->push_back(SkippedEntry{name, to_error(std::move(reason))});
   }
 
   std::shared_ptr<const PoolDirectory> pool_;
-  const Predicate& predicate_;
-  bool with_streams_;
+  Test test_;
   std::vector<SkippedEntry>* skipped_;
   std::vector<Found> found_;
 };
 
+// For those who look at the whole document, stream positions of this moment included.
+Search::Test whole_document(const Predicate& predicate) {
+  return [&predicate](const TaskDirectory& task, const Snapshot& snapshot) -> Result<bool> {
+    Json document = snapshot.document();
+    if (Status done = add_positions(task, document); !done) return fail(std::move(done.error()));
+    return holds(predicate, document);
+  };
+}
+
+// Parses only the members that the pattern names.
+Search::Test by_members(const Json& pattern) {
+  return [&pattern](const TaskDirectory&, const Snapshot& snapshot) -> Result<bool> {
+    for (const auto& [key, wanted] : pattern.items()) {
+      const std::optional<Json> member = snapshot.member(key);
+      if (!member || !matches(wanted, *member)) return false;
+    }
+    return true;
+  };
+}
+
 }  // namespace
 
 std::vector<Task> TaskPool::search(const Json& pattern, std::vector<SkippedEntry>* skipped) const {
+  if (pattern.is_object() && !mentions_streams(pattern))
+    return Search(impl_->directory, by_members(pattern), skipped).run();
   Predicate matching = [&pattern](const Json& info) { return matches(pattern, info); };
-  // An empty pattern matches everything: then each entry is read once, and with its positions.
-  bool with_streams = pattern.empty() || mentions_streams(pattern);
-  return Search(impl_->directory, matching, with_streams, skipped).run();
+  return Search(impl_->directory, whole_document(matching), skipped).run();
 }
 
 std::vector<Task> TaskPool::search(
@@ -141,7 +150,7 @@ std::vector<Task> TaskPool::search(
 
 std::vector<Task> TaskPool::search(const std::function<bool(const Json& info)>& predicate,
                                    std::vector<SkippedEntry>* skipped) const {
-  return Search(impl_->directory, predicate, true, skipped).run();
+  return Search(impl_->directory, whole_document(predicate), skipped).run();
 }
 
 std::vector<Task> search(const Json& pattern) {

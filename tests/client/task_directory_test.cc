@@ -206,15 +206,17 @@ TEST_F(ListIds, GivesNumbersInOrderAndNamesTheRest) {
   EXPECT_EQ(strange, (std::vector<std::string>{"-5", "007", "1x", "99999999999999", "notes"}));
 }
 
-TEST_F(ListIds, PassesOverThePoolsOfUsersInRoots) {
+TEST_F(ListIds, ThePoolsOfUsersInRootsAreToldFromTasks) {
   make_task(10);
   fs::create_directory(path() / "1234");
   ASSERT_EQ(::chown((path() / "1234").c_str(), 1234, static_cast<gid_t>(-1)), 0);
   std::vector<std::string> strange;
-  EXPECT_EQ(list_ids(pool(), &strange).value(), std::vector<pid_t>{10});
+  EXPECT_EQ(list_ids(pool(), &strange).value(), (std::vector<pid_t>{10, 1234}));
   EXPECT_TRUE(strange.empty());
+  EXPECT_TRUE(is_user_pool(pool(), 1234));
+  EXPECT_FALSE(is_user_pool(pool(), 10));
   write_file(path() / "1234/lock", "");  // now it pretends to be a task of root's
-  EXPECT_EQ(list_ids(pool()).value(), (std::vector<pid_t>{10, 1234}));
+  EXPECT_FALSE(is_user_pool(pool(), 1234));
   fs::remove(path() / "1234/lock");
   EXPECT_EQ(find_task(pool(), 1234).error().code, ErrorCode::kNotFound);
 }

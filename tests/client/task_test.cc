@@ -243,9 +243,15 @@ TEST_F(TaskTest, ATaskFromASearchHasItsInfoAndHoldsNoDescriptor) {
     return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
   };
   const auto before = open_files();
-  Task found = TaskAccess::make(shared, *open_task(*shared, kId), Json{{"cached", true}, {"supervision", 1}});
+  Task found = TaskAccess::make(shared, *open_task(*shared, kId), *Snapshot::read(*open_task(*shared, kId)));
+  fs::remove(task_path(kId) / "status");
   EXPECT_EQ(open_files(), before);
-  EXPECT_EQ(found.info(), (Json{{"cached", true}}));
+  EXPECT_EQ(found.published({"meta", "none", "command"}),
+            (Json{{"meta", Json::object()}, {"command", {"/bin/sleep", "1"}}}));
+  EXPECT_EQ(found.published().at("streams").at("stdout").at("limit"), 5);
+  EXPECT_EQ(found.info().at("streams").at("stdout").at("limit"), 5);
+  EXPECT_FALSE(found.info().contains("supervision"));
+  EXPECT_EQ(open_files(), before);
   EXPECT_EQ(found.pid(), kId);
   EXPECT_EQ(found.pool_path(), path());
   EXPECT_EQ(found.stream("stdout").peek().data, "hello");

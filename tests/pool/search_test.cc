@@ -246,9 +246,14 @@ TEST(Search, APublishedTaskWithoutItsRingsIsNamed) {
   HandMadePool dir;
   dir.add("101", true, {{"persistent", true}});
   std::vector<SkippedEntry> skipped;
-  EXPECT_TRUE(TaskPool(dir.path()).search(Json::object(), &skipped).empty());
+  const TaskPool pool(dir.path());
+  EXPECT_TRUE(pool.search([](const Json&) { return true; }, &skipped).empty());
   ASSERT_EQ(skipped.size(), 1u);
   EXPECT_EQ(skipped[0].name, "101");
+  EXPECT_TRUE(pool.search({{"streams", {{"stdout", {{"lost", 0}}}}}}, &skipped).empty());
+  EXPECT_EQ(skipped.size(), 2u);
+  // Who asks for no stream does not look at them.
+  EXPECT_EQ(pool.search(Json::object()).size(), 1u);
 }
 
 TEST(Search, AShortageOfOnesOwnIsNotTheTasksFault) {

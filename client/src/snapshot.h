@@ -1,0 +1,39 @@
+// What a task has published, parsed as far as it is asked for.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "client/src/task_directory.h"
+#include "protocol/wire/json.h"
+#include "protocol/wire/json_members.h"
+#include "protocol/wire/result.h"
+
+namespace bgtask {
+
+class Snapshot {
+ public:
+  /// not_found while the task has not started or is being withdrawn.
+  static Result<Snapshot> read(const TaskDirectory& task);
+
+  /// A member of the info document, put right: state "lost" and `running` corrected where the supervisor is
+  /// dead. Stream positions are those of the last publication.
+  std::optional<Json> member(std::string_view key) const;
+  /// All of them.
+  Json document() const;
+
+ private:
+  Snapshot(wire::JsonMembers members, pid_t id, bool lost)
+      : members_(std::move(members)), id_(id), lost_(lost) {}
+
+  void put_right(std::string_view key, Json& value) const;
+
+  wire::JsonMembers members_;
+  pid_t id_;
+  bool lost_;
+};
+
+/// Replaces stream positions by those of this moment, from the rings. not_found where the rings are gone.
+Status add_positions(const TaskDirectory& task, Json& document);
+
+}  // namespace bgtask
