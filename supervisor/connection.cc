@@ -18,8 +18,8 @@ constexpr uint64_t kFrameTimeoutMs = 10'000;
 constexpr uint64_t kUnreadTimeoutMs = 60'000;
 constexpr uint64_t kCloseTimeoutMs = 10'000;
 
-// One buffer for all: the supervisor is single-threaded and nothing keeps it across a turn. In the section for
-// large data, which is the last one, so that the small variables around it share pages.
+// One buffer for all: the supervisor is single-threaded and nothing keeps it across a turn. In the section
+// for large data, which is the last one, so that the small variables around it share pages.
 [[gnu::section(".lbss")]] char receive_buffer[kReceiveStep];
 
 }  // namespace
