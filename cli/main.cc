@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "cli/exit_status.h"
 #include "cli/program.h"
 
 namespace {
@@ -44,4 +47,3 @@ int main(int argc, char** argv) {
   die_of_closed_pipes();
   keep_freed_memory();
   return bgtask::cli::run_program(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
-}

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "protocol/io/files.h"
+#include "protocol/io/process_stat.h"
 #include "protocol/ring/format.h"
 #include "supervisor/process.h"
 
@@ -417,6 +418,17 @@ Status announce_child(const std::function<Status(pid_t)>& announce, pid_t pid, c
   return told;
 }
 
+// The pipe closes as well when the child is killed before its exec.
+Status look_at(StartedChild& child) {
+  auto stat = io::process_stat(child.pid);
+  if (!stat) return fail_errno("cannot look at the child", stat.error().os_error);
+  if (stat->before_exec) return fail(ErrorCode::kExecFailed, "the child ended before its exec");
+  child.start_ticks = stat->start_ticks;
+  child.pidfd = open_pidfd(child.pid);
+  if (!child.pidfd) return fail_errno("cannot get a handle on the child", errno, ErrorCode::kTooManyFiles);
+  return {};
+}
+
 // The library's fork knows nothing of control groups; the child of this one calls nothing that would miss
 // what it does beside (see above).
 pid_t fork_into(const ControlGroup* group) {
@@ -455,11 +467,9 @@ Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, co
   }
   if (Status done = await_exec(report->read.get(), child.pid, spec); !done)
     return fail(std::move(done).error());
-  child.pidfd = open_pidfd(child.pid);
-  if (!child.pidfd) {
-    int error = errno;
+  if (Status known = look_at(child); !known) {
     end_and_reap(child.pid);
-    return fail_errno("cannot get a handle on the child", error, ErrorCode::kTooManyFiles);
+    return fail(std::move(known).error());
   }
   return child;
 }

@@ -24,6 +24,7 @@ struct ChildStreams {
 
 struct StartedChild {
   pid_t pid = -1;
+  uint64_t start_ticks = 0;  ///< by which a later adopter knows it again
   io::UniqueFd pidfd;
   ChildStreams streams;
 };

@@ -179,14 +179,9 @@ Status Task::run(const wire::LaunchSpec& full, const std::function<Status(pid_t)
   tree_.forget_adopted_child();
   child_handle_ = std::move(child->pidfd);
   lock_file_ = std::move(lock);
-  Look look;
-  auto stat = process_stat(child->pid, &look);
-  child_start_ = stat ? stat->start_ticks : 0;
+  child_start_ = child->start_ticks;
   stdin_.open(std::move(child->streams.stdin_pipe));
-  // Without its time of start a later adopter would not know the child again.
-  Status attached =
-      stat ? Status() : Status(fail_errno("cannot look at the child", look.error != 0 ? look.error : ENOENT));
-  if (attached) attached = output_->attach(StreamId::kStdout, std::move(child->streams.stdout_pipe));
+  Status attached = output_->attach(StreamId::kStdout, std::move(child->streams.stdout_pipe));
   if (attached) attached = output_->attach(StreamId::kStderr, std::move(child->streams.stderr_pipe));
   if (attached) attached = output_->attach(StreamId::kData, std::move(child->streams.data_socket));
   if (!attached) ::kill(child->pid, SIGKILL);  // reaped like any other end

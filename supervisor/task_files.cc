@@ -93,11 +93,9 @@ Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::string name, std:
     static_cast<void>(files.remove());
     return fail(std::move(opened).error());
   }
-  files.lock_.reset(::openat(files.directory(), "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!files.lock_ || !try_lock(files.lock_.get())) {
-    int error = errno;
+  if (Status locked = files.make_lock(); !locked) {
     static_cast<void>(files.remove());
-    return fail_errno("cannot make and hold the lock file", error);
+    return fail(std::move(locked).error());
   }
   return files;
 }
@@ -177,12 +175,16 @@ Status TaskFiles::keep_lock() {
     if (held.st_ino == named.st_ino) return {};
     return fail(ErrorCode::kExists, "the lock was replaced by somebody else's");
   }
-  // Held before it has its name: nobody ever finds it free.
   ::unlinkat(directory(), "lock.new", 0);
+  return make_lock();
+}
+
+// Held before it has its name: nobody ever finds it free, and takes the directory for a dead supervisor's.
+Status TaskFiles::make_lock() {
   io::UniqueFd lock(::openat(directory(), "lock.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!lock || !try_lock(lock.get()) ||
       ::renameat2(directory(), "lock.new", directory(), "lock", RENAME_NOREPLACE) != 0) {
-    return fail_errno("cannot make the lock again", errno);
+    return fail_errno("cannot make and hold the lock file", errno);
   }
   lock_ = std::move(lock);
   return {};

@@ -73,6 +73,7 @@ class TaskFiles {
   bool out_of_sight() const { return name_.front() == '.'; }
 
  private:
+  Status make_lock();
   TaskFiles() = default;
   Status open_to_group() const;
   Status move_aside(const std::string& name);

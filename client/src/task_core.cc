@@ -12,8 +12,8 @@ namespace bgtask {
 namespace {
 
 /// After a connection's end: its descriptors are closed one by one, so that the lock may be held a moment
-/// longer.
-constexpr Seconds kDying{0.25};
+/// longer, on a busy machine much longer.
+constexpr Seconds kDying{2};
 
 Json chosen(const Snapshot& snapshot, const std::vector<std::string>& members) {
   Json document = Json::object();
@@ -130,10 +130,11 @@ Status TaskCore::connect(Deadline until) {
 Failure TaskCore::why_closed() {
   const std::string name = "task " + std::to_string(pid_);
   Result<bool> alive = supervisor_alive(*directory_);
-  if (alive && *alive && connection_->wait_for_exit(Deadline::after(kDying)))
-    alive = supervisor_alive(*directory_);
-  if (alive && *alive)
-    return {ErrorCode::kUnresponsive, "the supervisor of " + name + " closed the connection"};
+  if (alive && *alive) {
+    if (!connection_->wait_for_exit(Deadline::after(kDying)))
+      return {ErrorCode::kUnresponsive, "the supervisor of " + name + " closed the connection"};
+    alive = supervisor_alive(*directory_);  // true again where somebody has adopted the task already
+  }
   if (alive) return {ErrorCode::kLost, "the supervisor of " + name + " died meanwhile"};
   if (alive.error().code != ErrorCode::kNotFound) return alive.error();
   return {ErrorCode::kNotFound, name + " was deleted meanwhile"};

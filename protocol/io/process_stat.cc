@@ -17,6 +17,7 @@ namespace {
 
 // Longer than any line: 52 numbers and a name of 64 bytes at most (fs/proc/array.c).
 constexpr size_t kMaxLine = 2048;
+constexpr uint64_t kForkNoExec = 0x40;  // PF_FORKNOEXEC of include/linux/sched.h
 
 // Field `number` of the line as proc(5) counts them; only for those after the command's name, which may
 // itself hold parentheses and blanks.
@@ -57,6 +58,7 @@ Result<ProcessStat> process_stat(pid_t pid) {
   ProcessStat stat;
   stat.state = state.front();
   stat.parent = static_cast<pid_t>(number_in(field(line, 4)));
+  stat.before_exec = (number_in(field(line, 9)) & kForkNoExec) != 0;
   stat.user_ticks = number_in(field(line, 14));
   stat.system_ticks = number_in(field(line, 15));
   stat.start_ticks = number_in(field(line, 22));

@@ -13,6 +13,7 @@ namespace bgtask::io {
 struct ProcessStat {
   char state = '?';
   pid_t parent = 0;
+  bool before_exec = false;  ///< forked, and no program executed since
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
   uint64_t start_ticks = 0;  ///< since boot; with the pid and the boot's id it identifies a process

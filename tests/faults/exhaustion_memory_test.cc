@@ -40,7 +40,7 @@ class FailingAllocations : public RequestTest {
     });
     if (kind.needs_fresh) end(*task), task.reset();
     EXPECT_GT(count, 0);
-    const int64_t step = std::max<int64_t>(1, count / scaled<int64_t>(tries, 10'000));
+    const int64_t step = std::max<int64_t>(1, count / scaled<int64_t>(tries, failures > 1 ? 100 : 10'000));
     for (int64_t nth = 0; nth < count; nth += step) {
       SCOPED_TRACE("allocation " + std::to_string(nth));
       if (!task) task.emplace(task_for(kind, in));
@@ -133,8 +133,11 @@ TEST_F(FailingAllocations, G1_G8_OfASpawnInTheSupervisor) {
 TEST_F(FailingAllocations, G1_G8_OfTheProgramThatSpawns) {
   controlled();
   const std::map<std::string, std::string> preloaded = {{"LD_PRELOAD", BGTASK_PRELOAD},
-                                                        {kControlVariable, (base() / "control").string()}};
-  const auto run = [&] { return bgtask({"run", "--", "/bin/sleep", "1000"}, {.env = preloaded}); };
+                                                        {kControlVariable, (base() / "control").string()},
+                                                        {"BGTASK_SUPERVISOR", BGTASK_SUPERVISOR_PROGRAM}};
+  const auto run = [&] {
+    return e2e::run_program({BGTASK_DYNAMIC_PROGRAM, "run", "--", "/bin/sleep", "1000"}, {.env = preloaded});
+  };
   const auto remove_all = [&] {
     for (Task& task : pool().search({{"command", {"/bin/sleep", "1000"}}}))
       task.remove({.grace = Seconds(0)});
@@ -146,7 +149,10 @@ TEST_F(FailingAllocations, G1_G8_OfTheProgramThatSpawns) {
     e2e::ProgramResult result;
     with_failure_at(nth, 1, [&] { result = run(); });
     const size_t tasks = pool().search({{"command", {"/bin/sleep", "1000"}}}).size();
-    EXPECT_EQ(tasks, result.status == 0 ? 1u : 0u) << result.status << " " << result.out << result.err;
+    // A document's destructor allocates (nlohmann/json 3.11), and where it cannot, the program is ended.
+    const bool ended = result.status == 128 + SIGABRT && result.err.find("bad_alloc") != std::string::npos;
+    EXPECT_TRUE(ended ? tasks <= 1 : tasks == (result.status == 0 ? 1u : 0u))
+        << tasks << " tasks, " << result.status << " " << result.out << result.err;
     EXPECT_EQ(names_in(pool().path()).size(), 1 + tasks);
     EXPECT_TRUE(result.status == 0 || !result.err.empty()) << result.status;
     remove_all();

@@ -164,15 +164,15 @@ void FaultTest::remount(const std::string& options) const {
 
 void FaultTest::fill_up(off_t leave) const {
   const std::filesystem::path filler = base() / "filler";
-  struct statvfs fs {};
-  ASSERT_EQ(::statvfs(base().c_str(), &fs), 0);
-  const off_t free = static_cast<off_t>(fs.f_bavail * fs.f_frsize);
   const int fd = ::open(filler.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  struct stat now {};
-  ASSERT_EQ(::fstat(fd, &now), 0);
-  if (free > leave) {
-    EXPECT_EQ(::posix_fallocate(fd, now.st_size, free - leave), 0);
-  }
+  // Tasks take their part while we look.
+  EXPECT_TRUE(eventually([&] {
+    struct statvfs fs {};
+    struct stat now {};
+    if (::statvfs(base().c_str(), &fs) != 0 || ::fstat(fd, &now) != 0) return false;
+    const off_t free = static_cast<off_t>(fs.f_bavail * fs.f_frsize);
+    return free <= leave || ::posix_fallocate(fd, now.st_size, free - leave) == 0;
+  }));
   ::close(fd);
 }
 

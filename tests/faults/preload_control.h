@@ -18,6 +18,11 @@ struct PreloadControl {
   std::atomic<int64_t> failures;
   /// Added to the wall clock, in seconds.
   std::atomic<int64_t> clock_offset;
+  /// Calls that the forked child made before its exec, of those that preload.cc knows. The one of number
+  /// child_call (from 1; 0: none) fails with child_errno, or kills the child where that is negative.
+  std::atomic<int64_t> child_calls_seen;
+  std::atomic<int64_t> child_call;
+  std::atomic<int64_t> child_errno;
 };
 
 }  // namespace bgtask::faults
