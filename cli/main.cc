@@ -46,4 +46,10 @@ int main(int argc, char** argv) {
   occupy_standard_descriptors();
   die_of_closed_pipes();
   keep_freed_memory();
-  return bgtask::cli::run_program(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+  try {
+    return bgtask::cli::run_program(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+  } catch (const std::bad_alloc&) {
+    std::fputs("bgtask: out of memory\n", stderr);
+    return bgtask::cli::kExitFailure;
+  }
+}
