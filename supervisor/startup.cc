@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <optional>
 #include <utility>
@@ -67,7 +68,8 @@ tl::unexpected<Failure> out_of_memory() {
 [[gnu::noinline]] void give_back_stack() {
   constexpr uintptr_t kPage = 4096;
   constexpr uintptr_t kThisCall = 512;
-  constexpr uintptr_t kReach = 128 * 1024;  // what a program is given to begin with, and nothing else lies there
+  constexpr uintptr_t kReach =
+      128 * 1024;  // what a program is given to begin with, and nothing else lies there
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   const uintptr_t end = (here - kThisCall) / kPage * kPage;
   ::madvise(reinterpret_cast<void*>(end - kReach), kReach, MADV_DONTNEED);
@@ -134,58 +136,57 @@ Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
   return listening;
 }
 
-int serve(io::Loop& loop, Task& task, Supervisor::Listening listening, Startup& startup) {
+// A task and who serves it. Not on the stack, of which an idle supervisor then needs little: starting has
+// left room for them on the heap.
+struct Served {
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Supervisor> supervisor;  // none: it could not be started, which has been told
+};
+
+Served serve(io::Loop& loop, std::unique_ptr<Task> task, Supervisor::Listening listening, Startup& startup) {
   auto signals = make_signal_fd();
-  Supervisor supervisor(loop, task);
+  auto supervisor = std::make_unique<Supervisor>(loop, *task);
   Status started =
-      signals ? supervisor.start(std::move(listening), std::move(*signals), std::move(startup.leader))
+      signals ? supervisor->start(std::move(listening), std::move(*signals), std::move(startup.leader))
               : Status(fail(std::move(signals).error()));
   if (!started) {
     if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
-      task.tree().signal_all(SIGKILL);
-      static_cast<void>(task.remove());
+      task->tree().signal_all(SIGKILL);
+      static_cast<void>(task->remove());
     }
     startup.report(fail(std::move(started).error()));
-    return 1;
+    return {std::move(task), nullptr};
   }
   // Keeps no file system busy; the child has its own directory.
-  if (::chdir("/") != 0) task.files().log("cannot change to /");
+  if (::chdir("/") != 0) task->files().log("cannot change to /");
   startup.report(
-      Json{{"pid", task.id()}, {"child_pid", task.child() ? Json(*task.child()) : Json(nullptr)}});
+      Json{{"pid", task->id()}, {"child_pid", task->child() ? Json(*task->child()) : Json(nullptr)}});
   startup.report = nullptr;
   std::string().swap(startup.encoded_spec);  // an assignment would keep the memory
   startup.spec = {};
-  // What starting took is given back: idle supervisors are many.
-  ::malloc_trim(0);
-  give_back_stack();
-  // Large replies and writes come one after the other: their memory is not given back between them, but when
-  // their connection ends (Server::sweep).
-  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  loop.run();
-  return 0;
+  return {std::move(task), std::move(supervisor)};
 }
 
 std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
   return spec.share_with ? std::optional<gid_t>(spec.share_with->gid) : std::nullopt;
 }
 
-int supervise_new(io::Loop& loop, Startup startup) {
+[[gnu::noinline]] Served supervise_new(io::Loop& loop, Startup& startup) {
   auto files =
       TaskFiles::create(std::move(startup.pool), wire::hidden_name(startup.spec), group_of(startup.spec));
   if (!files) {
     startup.report(fail(std::move(files).error()));
-    return 1;
+    return {};
   }
-  Task task(loop, std::move(*files), std::move(startup.spec), startup.original);
-  auto listening = start_new(task, std::move(startup.encoded_spec));
+  auto task = std::make_unique<Task>(loop, std::move(*files), std::move(startup.spec), startup.original);
+  auto listening = start_new(*task, std::move(startup.encoded_spec));
   if (!listening) {
-    task.tree().signal_all(SIGKILL);  // the command may have begun before something else failed
-    static_cast<void>(task.remove());
+    task->tree().signal_all(SIGKILL);  // the command may have begun before something else failed
+    static_cast<void>(task->remove());
     startup.report(fail(std::move(listening).error()));
-    return 1;
+    return {};
   }
-  return serve(loop, task, std::move(*listening), startup);
+  return serve(loop, std::move(task), std::move(*listening), startup);
 }
 
 // What a status says is not to be trusted to be what we would have written.
@@ -199,12 +200,12 @@ Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
   }
 }
 
-int supervise_adopted(io::Loop& loop, Startup startup) {
+[[gnu::noinline]] Served supervise_adopted(io::Loop& loop, Startup& startup) {
   wait_for_memory_from_now_on();
   pid_t former_id = *startup.spec.adopt;
   auto refuse = [&](Failure failure) {
     startup.report(fail(std::move(failure)));
-    return 1;
+    return Served();
   };
   auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
   if (!files) return refuse(std::move(files).error());
@@ -213,10 +214,10 @@ int supervise_adopted(io::Loop& loop, Startup startup) {
   std::string pool_path = startup.spec.pool_path;
   former->spec.pool_path = pool_path;
   files->set_group(group_of(former->spec));
-  Task task(loop, std::move(*files), former->spec, startup.original);
-  auto listening = unless_damaged<Supervisor::Listening>([&] { return start_adopted(task, *former); });
+  auto task = std::make_unique<Task>(loop, std::move(*files), former->spec, startup.original);
+  auto listening = unless_damaged<Supervisor::Listening>([&] { return start_adopted(*task, *former); });
   if (!listening) return refuse(std::move(listening).error());
-  return serve(loop, task, std::move(*listening), startup);
+  return serve(loop, std::move(task), std::move(*listening), startup);
 }
 
 }  // namespace
@@ -258,8 +259,17 @@ int supervise(Startup startup) {
     startup.report(fail(std::move(ready).error()));
     return 1;
   }
-  return startup.spec.adopt ? supervise_adopted(loop, std::move(startup))
-                            : supervise_new(loop, std::move(startup));
+  const Served served = startup.spec.adopt ? supervise_adopted(loop, startup) : supervise_new(loop, startup);
+  if (!served.supervisor) return 1;
+  // What starting took is given back: idle supervisors are many.
+  ::malloc_trim(0);
+  give_back_stack();
+  // Large replies and writes come one after the other: their memory is not given back between them, but when
+  // their connection ends (Server::sweep).
+  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  loop.run();
+  return 0;
 }
 
 }  // namespace bgtask::supervisor
