@@ -11,7 +11,8 @@ from tasks import Crowd, PeerCrowd, plain_environment, switches
 
 ALL = {"status": {"running": 1}}
 NESTED = {"meta": {"team": "web", "progress": {"phase": "idle", "percent": "50"}}, "status": {"running": True}}
-PEERS = ("task_spooler", "daemontools", "runit", "tmux", "supervisord")
+PEERS = ("task_spooler", "daemontools", "runit", "tmux", "supervisord", "pm2")
+MOST = {"task_spooler": 980, "pm2": 100}  # what its server has room for; what can be started within minutes
 
 
 def asleep(crowd: Crowd, sample):
@@ -59,7 +60,7 @@ def ls(bench: Bench) -> Work:
     ]
     for name in PEERS:
         if peer := bench.peer(name):
-            contenders.append(_peer_list(bench, peer, crowd.count))
+            contenders.append(_peer_list(bench, peer, min(crowd.count, MOST.get(name, crowd.count))))
     if not bench.quick:
         contenders.append(Contender("the original system", "constant", lambda: 1000.0,
                                     note=f"{SOURCE}: 92–126 ms for 100 tasks, about 1 ms a task"))
@@ -75,7 +76,8 @@ def _peer_list(bench: Bench, peer, count: int) -> Contender:
             raise RuntimeError(f"{lines} lines for {count} tasks")
         return statistics.median(milliseconds(bench.timed(peer.list_argv(), 3, 0.01, env=peer.environment(), cwd=peer.home)))
 
-    return Contender(peer.name, "peer", sample, crowd.up, crowd.down, note=peer.version())
+    return Contender(peer.name, "peer", sample, crowd.up, crowd.down,
+                     note=peer.version() + (f", {count} tasks" if count in MOST.values() else ""))
 
 
 def search(bench: Bench) -> Work:

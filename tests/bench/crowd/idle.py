@@ -57,7 +57,7 @@ def descriptors(bench: Bench) -> Work:
 
 
 def kernel_memory(bench: Bench) -> Work:
-    """Everything a task takes of the machine, its command included: what /proc/meminfo says before and after."""
+    """What a task takes beside the memory of processes, that of its command included: /proc/meminfo before and after."""
     count = bench.scaled(20, 1000)
 
     def growth(crowd) -> float:
@@ -71,7 +71,7 @@ def kernel_memory(bench: Bench) -> Work:
         print("      per task: " + ", ".join(f"{name} {kib:.0f}" for name, kib in parts.items()) + " KiB", flush=True)
         return sum(parts.values())
 
-    return Work("idle-whole", "all that an idle task takes of the machine, with its command", "KiB", "lower", "stated",
+    return Work("idle-kernel", "kernel memory and files of an idle task, with its command", "KiB", "lower", "stated",
                 [Contender("bgtask", "ours", lambda: growth(Crowd(bench, count))),
                  Contender("bare supervisor in C, static", "floor", lambda: growth(Bare(bench, "bare_c", count)))], plot=False)
 

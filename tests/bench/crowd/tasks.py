@@ -96,7 +96,7 @@ class PeerCrowd:
         for _ in range(self.count):
             argv = self.peer.run_argv(IDLE)
             subprocess.run(argv, env=self.peer.environment(), cwd=self.peer.home, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
 
     def _services(self) -> None:
         """As runsvdir does it, which looks once a second and has room for 1,000."""
@@ -135,7 +135,7 @@ def switches(pids: list[int]) -> int:
 
 def kernel_kib() -> dict[str, int]:
     fields = dict(re.findall(r"^(\w+): +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
-    return {name: int(fields[name]) for name in ("Slab", "KernelStack", "PageTables", "Percpu", "Shmem", "AnonPages")}
+    return {name: int(fields[name]) for name in ("Slab", "KernelStack", "PageTables", "Percpu", "Shmem")}
 
 
 def _command(pid: int) -> list[str]:
