@@ -24,7 +24,7 @@ constexpr int kMostFailures = 10;  // of one read after the other
 
 constexpr uint32_t kWakesToGather = 4;              // in a millisecond
 constexpr uint64_t kMostToGather = kGrownPipe / 4;  // bytes in these wake-ups: more would fill the pipe
-constexpr uint64_t kWorthGathering = 4096;          // bytes gathered
+constexpr uint64_t kWorthGathering = 4096;          // bytes in these wake-ups, then in a millisecond
 constexpr uint64_t kTooFastMs = 20;
 
 uint64_t now_ns() {
@@ -232,7 +232,8 @@ bool OutputStreams::worth_gathering(Source& source, uint64_t taken, bool gathere
     source.bytes = 0;
   }
   source.bytes += taken;
-  return ++source.wakes >= kWakesToGather && source.bytes < kMostToGather && now >= source.not_before_ms;
+  return ++source.wakes >= kWakesToGather && source.bytes >= kWorthGathering &&
+         source.bytes < kMostToGather && now >= source.not_before_ms;
 }
 
 void OutputStreams::gather(Source& source) {

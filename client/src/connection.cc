@@ -116,6 +116,7 @@ Result<Json> Connection::call(std::string_view method, Json& params, Deadline de
 Result<Json> Connection::exchange(std::string_view request, std::int64_t id, Deadline deadline,
                                   const EventHandler& on_event) {
   std::string_view unsent = request;
+  send_some(unsent);  // most requests fit: no need to ask before
   for (;;) {
     if (std::optional<Result<Json>> reply = take_reply(id, on_event)) {
       // Half a request that is answered already cannot be taken back.
