@@ -25,6 +25,7 @@ class Crowd:
         self.tasks = Tasks(bench)
         self.writer = Writer(bench, bench.scratch("crowd"))
         self._least: deque[float] = deque()
+        self._patience = 0.02  # seconds in which one of them starts
 
     def sum(self) -> float:
         total, least = self._run()
@@ -35,8 +36,16 @@ class Crowd:
         return self._least.popleft() if self._least else self._run()[1]
 
     def _run(self) -> tuple[float, float]:
-        """GB/s together; the least served writer's part of what each would have if all had the same."""
-        begin = time.monotonic_ns() + int((0.3 + 0.03 * self.writers) * 1e9)
+        while (result := self._try()) is None:
+            self._patience *= 2
+            if self._patience > 1:
+                raise RuntimeError("not all were there when writing began")
+        return result
+
+    def _try(self) -> tuple[float, float] | None:
+        """GB/s together; the least served writer's part of what each would have if all had the same. None if some were
+        not there when writing began."""
+        begin = time.monotonic_ns() + int((0.3 + self._patience * self.writers) * 1e9)
         end = begin + int(self.seconds * 1e9)
         results: list[Path] = []
         started: list[subprocess.Popen] = []
@@ -53,8 +62,7 @@ class Crowd:
             for pid in pids[: self.followers]:
                 argv = [str(self.bench.bgtask), "--pool", str(self.tasks.pool), "logs", "-f", str(pid)]
                 started.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            if time.monotonic_ns() > begin:
-                raise RuntimeError("not all were there when writing began")
+            in_time = time.monotonic_ns() < begin
             sizes = [self.writer.read(result).bytes for result in results]
             for process in started:
                 if process.wait(60) != 0:
@@ -67,6 +75,8 @@ class Crowd:
                     process.kill()
                     process.wait()
             self.tasks.delete_all()
+        if not in_time:
+            return None
         return sum(sizes) / self.seconds / 1e9, min(sizes) * len(sizes) / sum(sizes)
 
 
