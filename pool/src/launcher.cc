@@ -203,6 +203,14 @@ tl::unexpected<Failure> ended_silently() {
   return fail(ErrorCode::kLost, "the supervisor ended before it answered");
 }
 
+ssize_t receive_now(int fd, char* buffer, std::size_t size, int flags) {
+  ssize_t length = 0;
+  do {
+    length = ::recv(fd, buffer, size, flags | MSG_DONTWAIT);
+  } while (length < 0 && errno == EINTR);
+  return length;
+}
+
 // The one message. The supervisor's own end is watched as well, because a copy of its end of the socket may
 // live on in a process that another thread has just forked.
 Result<std::string> receive(int reply_fd, Supervisor* supervisor, Milliseconds time) {
@@ -211,11 +219,11 @@ Result<std::string> receive(int reply_fd, Supervisor* supervisor, Milliseconds t
     supervisor->be_impatient();
     return fail(ErrorCode::kUnresponsive, "the supervisor did not answer in time");
   }
-  std::string answer(kLargestAnswer, '\0');
-  ssize_t length = 0;
-  do {
-    length = ::recv(reply_fd, answer.data(), answer.size(), MSG_DONTWAIT);
-  } while (length < 0 && errno == EINTR);
+  // Its length first: nearly all are a few bytes, and room for the longest would be touched in vain.
+  ssize_t length = receive_now(reply_fd, nullptr, 0, MSG_PEEK | MSG_TRUNC);
+  if (length <= 0) return ended_silently();
+  std::string answer(std::min(static_cast<std::size_t>(length), kLargestAnswer), '\0');
+  length = receive_now(reply_fd, answer.data(), answer.size(), 0);
   if (length <= 0) return ended_silently();
   answer.resize(static_cast<std::size_t>(length));
   return answer;
