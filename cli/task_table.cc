@@ -1,7 +1,5 @@
 #include "cli/task_table.h"
 
-#include <pwd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -9,6 +7,7 @@
 
 #include "cli/conditions.h"
 #include "cli/sizes_and_times.h"
+#include "pool/src/accounts.h"
 
 namespace bgtask::cli {
 namespace {
@@ -49,8 +48,8 @@ std::string user_name(const Json& info) {
   static std::map<uid_t, std::string> known;
   auto [entry, fresh] = known.try_emplace(uid->get<uid_t>());
   if (fresh) {
-    const passwd* user = ::getpwuid(entry->first);
-    entry->second = user == nullptr ? std::to_string(entry->first) : user->pw_name;
+    const auto user = account_numbered(entry->first).found;
+    entry->second = user ? user->name : std::to_string(entry->first);
   }
   return entry->second;
 }
