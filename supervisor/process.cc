@@ -92,15 +92,21 @@ bool signal_group_member(pid_t pid, pid_t group, int signal) {
   return handle && ::getpgid(pid) == group && ::pidfd_send_signal(handle.get(), signal, nullptr, 0) == 0;
 }
 
-std::vector<pid_t> children_of(pid_t pid, Look* look) {
+std::vector<pid_t> children_of(pid_t pid, bool one_thread, Look* look) {
   std::vector<pid_t> pids;
+  if (one_thread) {
+    if (auto list = read_proc(pid, ("task/" + std::to_string(pid) + "/children").c_str(), look)) {
+      append_pids(*list, pids);
+    } else if (look != nullptr && pid == ::getpid()) {
+      *look = {false, errno};  // ours are always there: where they cannot be seen, /proc cannot
+    }
+    return pids;
+  }
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/task", pid);
   auto threads = io::directory_names(AT_FDCWD, path);
   if (!threads) {
     if (look != nullptr) look->failed(threads.error().os_error);
-    // Our own are always there: where they cannot be seen, /proc cannot.
-    if (look != nullptr && pid == ::getpid()) *look = {false, threads.error().os_error};
     return pids;
   }
   for (const std::string& thread : *threads) {
@@ -124,9 +130,8 @@ std::optional<std::string> initial_environment(pid_t pid, const std::string& nam
   return std::nullopt;
 }
 
-bool is_supervisor(pid_t pid) {
-  auto comm = read_proc(pid, "comm");
-  if (!comm || !std::string_view(*comm).starts_with(kSupervisorComm)) return false;
+bool is_supervisor(pid_t pid, const ProcessStat& stat) {
+  if (stat.name != kSupervisorComm) return false;
   // A name can be had by anybody; the program is compared where it may be looked at.
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/exe", pid);

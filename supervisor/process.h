@@ -37,15 +37,16 @@ bool signal_child_of(pid_t pid, pid_t parent, uint64_t start_ticks, int signal, 
 /// Signals the process `pid` if it is in the process group; by the same order of steps.
 bool signal_group_member(pid_t pid, pid_t group, int signal);
 
-/// Children of every thread of a process, zombies included.
-std::vector<pid_t> children_of(pid_t pid, Look* look = nullptr);
+/// Children of every thread of a process, zombies included. Where it is known to have but one, there is less
+/// to read.
+std::vector<pid_t> children_of(pid_t pid, bool one_thread, Look* look = nullptr);
 
 /// Value of a variable in the environment a process was started with; nothing if it cannot be read or is not
 /// there.
 std::optional<std::string> initial_environment(pid_t pid, const std::string& name, Look* look = nullptr);
 
 /// Whether the process runs a supervisor program (this one, or another build of it).
-bool is_supervisor(pid_t pid);
+bool is_supervisor(pid_t pid, const ProcessStat& stat);
 
 /// VmHWM in bytes; 0 if unknown.
 uint64_t peak_memory(pid_t pid);

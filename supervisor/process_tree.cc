@@ -55,8 +55,8 @@ bool ProcessTree::is_ours(pid_t orphan, Look& look) const {
 std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
   std::vector<Member> roots;
   pid_t self = ::getpid();
-  for (pid_t pid : children_of(self, &look)) {
-    if (is_ours(pid, look)) roots.push_back({pid, self});
+  for (pid_t pid : children_of(self, true, &look)) {
+    if (pid == own_child_ || is_ours(pid, look)) roots.push_back({pid, self, {}});
   }
   if (group_ != nullptr) add_group(roots, look);
   if (!adopted_) return roots;
@@ -66,7 +66,7 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
     if (!stat) continue;
     bool named = !token_.empty() && initial_environment(pid, "BGTASK_TOKEN", &look) == token_;
     bool child = adopted_child_ == std::pair(pid, stat->start_ticks);
-    if (named || child) roots.push_back({pid, stat->parent});
+    if (named || child) roots.push_back({pid, stat->parent, {}});
   }
   return roots;
 }
@@ -75,9 +75,9 @@ std::vector<ProcessTree::Member> ProcessTree::roots(Look& look) const {
 bool ProcessTree::below_another_supervisor(pid_t pid, Look& look) const {
   const pid_t self = ::getpid();
   for (pid_t at = pid; at > 1 && at != self;) {
-    if (is_supervisor(at)) return true;
     auto stat = process_stat(at, &look);
     if (!stat) return false;
+    if (is_supervisor(at, *stat)) return true;
     at = stat->parent;
   }
   return false;
@@ -87,7 +87,7 @@ void ProcessTree::add_group(std::vector<Member>& roots, Look& look) const {
   for (pid_t pid : group_->processes(look)) {
     auto stat = process_stat(pid, &look);
     if (stat && is_ours(pid, look) && !below_another_supervisor(pid, look))
-      roots.push_back({pid, stat->parent});
+      roots.push_back({pid, stat->parent, {}});
   }
 }
 
@@ -104,12 +104,12 @@ std::vector<ProcessTree::Member> ProcessTree::find(Look& look) const {
   while (!todo.empty()) {
     Member member = todo.back();
     todo.pop_back();
-    if (!seen.insert(member.pid).second || is_supervisor(member.pid)) continue;
+    if (!seen.insert(member.pid).second) continue;
     auto stat = process_stat(member.pid, &look);
-    if (!stat) continue;
-    for (pid_t child : children_of(member.pid, &look))
-      todo.push_back({child, member.pid});
-    if (!stat->dead()) found.push_back({member.pid, member.parent, stat->start_ticks});
+    if (!stat || is_supervisor(member.pid, *stat)) continue;
+    for (pid_t child : children_of(member.pid, stat->threads == 1, &look))
+      todo.push_back({child, member.pid, {}});
+    if (!stat->dead()) found.push_back({member.pid, member.parent, *stat});
   }
   return found;
 }
@@ -139,7 +139,7 @@ std::set<pid_t> ProcessTree::signal_all(int signal, Look* look) const {
     bool any_new = false;
     for (const Member& member : find(*look)) {
       if (signalled.contains(member.pid)) continue;
-      if (signal_child_of(member.pid, member.parent, member.start_ticks, signal, look)) {
+      if (signal_child_of(member.pid, member.parent, member.stat.start_ticks, signal, look)) {
         signalled.insert(member.pid);
         any_new = true;
       }

@@ -31,20 +31,24 @@ class ProcessTree {
   void adopt_child(pid_t child, uint64_t start_ticks) { adopted_child_ = {child, start_ticks}; }
   void forget_adopted_child() { adopted_child_.reset(); }
 
+  /// A child of ours that needs not be asked whose it is. It keeps its pid until we reap it.
+  void set_own_child(std::optional<pid_t> child) { own_child_ = child; }
+
+  struct Member {
+    pid_t pid;
+    pid_t parent;
+    ProcessStat stat;
+  };
   /// Live processes (no zombies) below us, in no particular order. Where `look` is not complete there may be
   /// more.
+  std::vector<Member> find(Look& look) const;
+  /// Their pids.
   std::vector<pid_t> members(Look* look = nullptr) const;
   /// Signals every member once; for STOP and KILL repeats until no new member shows up. Returns the pids
   /// that were signalled.
   std::set<pid_t> signal_all(int signal, Look* look = nullptr) const;
 
  private:
-  struct Member {
-    pid_t pid;
-    pid_t parent;
-    uint64_t start_ticks = 0;
-  };
-  std::vector<Member> find(Look& look) const;
   std::vector<Member> roots(Look& look) const;
   bool is_ours(pid_t orphan, Look& look) const;
   bool below_another_supervisor(pid_t pid, Look& look) const;
@@ -55,6 +59,7 @@ class ProcessTree {
   bool adopted_ = false;
   const ControlGroup* group_ = nullptr;
   std::optional<std::pair<pid_t, uint64_t>> adopted_child_;
+  std::optional<pid_t> own_child_;
 };
 
 }  // namespace bgtask::supervisor

@@ -177,6 +177,7 @@ Status Task::run(const wire::LaunchSpec& full, const std::function<Status(pid_t)
   oom_kills_before_ = group_ ? group_->oom_kills() : 0;
   adopted_ = false;
   tree_.forget_adopted_child();
+  tree_.set_own_child(child->pid);
   child_handle_ = std::move(child->pidfd);
   lock_file_ = std::move(lock);
   child_start_ = child->start_ticks;
@@ -436,6 +437,7 @@ void Task::child_ended(const Outcome& outcome) {
   life_.reaped();
   adopted_ = false;
   tree_.forget_adopted_child();
+  tree_.set_own_child(std::nullopt);
   child_handle_.reset();
   stdin_.abandon();
   lock_file_.reset();
@@ -531,13 +533,15 @@ Json Task::info(uint64_t clients) {
   Json info = document();
   info.erase("supervision");  // only adopters need it, and they read the file
   Look look;
-  std::vector<pid_t> members = tree_.members(&look);
-  uint64_t child =
-      life_.child() && std::find(members.begin(), members.end(), *life_.child()) != members.end() ? 1 : 0;
-  info["descendants"] = look.complete ? Json(members.size() - child) : Json(nullptr);
+  const std::vector<ProcessTree::Member> members = tree_.find(look);
+  const auto child = std::find_if(members.begin(), members.end(), [this](const ProcessTree::Member& member) {
+    return member.pid == life_.child();
+  });
+  const bool seen = child != members.end();
+  info["descendants"] = look.complete ? Json(members.size() - (seen ? 1 : 0)) : Json(nullptr);
   info["clients"] = clients;
   if (life_.child()) {
-    if (auto stat = process_stat(*life_.child())) {
+    if (auto stat = seen ? child->stat : process_stat(*life_.child())) {
       info["rusage"] = {{"user_seconds", seconds_of_ticks(stat->user_ticks)},
                         {"system_seconds", seconds_of_ticks(stat->system_ticks)},
                         {"max_rss", peak_memory(*life_.child())}};

@@ -56,11 +56,14 @@ Result<ProcessStat> process_stat(pid_t pid) {
   const std::string_view state = field(line, 3);
   if (state.empty()) return fail(ErrorCode::kNotFound, std::string(path) + " is empty");
   ProcessStat stat;
+  const size_t name = line.find('(') + 1;
+  stat.name = line.substr(name, line.rfind(')') - name);
   stat.state = state.front();
   stat.parent = static_cast<pid_t>(number_in(field(line, 4)));
   stat.before_exec = (number_in(field(line, 9)) & kForkNoExec) != 0;
   stat.user_ticks = number_in(field(line, 14));
   stat.system_ticks = number_in(field(line, 15));
+  stat.threads = number_in(field(line, 20));
   stat.start_ticks = number_in(field(line, 22));
   return stat;
 }

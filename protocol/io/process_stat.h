@@ -11,11 +11,13 @@
 namespace bgtask::io {
 
 struct ProcessStat {
+  std::string name;  ///< of the command, as the kernel keeps it: 15 bytes at most
   char state = '?';
   pid_t parent = 0;
   bool before_exec = false;  ///< forked, and no program executed since
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
+  uint64_t threads = 0;
   uint64_t start_ticks = 0;  ///< since boot; with the pid and the boot's id it identifies a process
   bool dead() const { return state == 'Z' || state == 'X'; }
 };
