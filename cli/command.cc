@@ -182,6 +182,8 @@ std::unique_ptr<CLI::App> make_app(const std::string& verb, const std::string& d
 
 std::vector<std::string> Command::parse(const std::vector<std::string>& arguments) const {
   Split parts = split(arguments);
+  if (parts.options.empty())
+    return std::move(parts.positionals);  // to declare them takes longer than most verbs
   const auto app = make_app(verb_, description_, usage_, examples_, specs_);
   std::reverse(parts.options.begin(), parts.options.end());  // CLI11 wants them so
   try {
