@@ -34,7 +34,7 @@ class Peer(peers.Peer):
     def run_argv(self, command):
         self._tasks += 1
         return ["pm2", "start", command[0], "--name", f"task{self._tasks}", "--interpreter", "none", "--no-autorestart",
-                "--force", "--", *command[1:]]
+                "--force", *(["--", *command[1:]] if command[1:] else [])]
 
     def list_argv(self):
         return ["pm2", "list"]

@@ -86,7 +86,7 @@ def kill(bench: Bench) -> Work:
         Contender("/bin/kill", "floor", lambda: plain.median_of(["/bin/kill", "-USR1", pids[0]]), start_plain, stop_plain),
         Contender("bgtask kill", "ours", lambda: ours.median_of(pool.argv("kill", "-USR1", ours.pid)), start_ours, pool.stop),
     ]
-    for name in ("s6", "runit", "daemontools", "supervisord"):
+    for name in ("s6", "runit", "supervisord"):
         if peer := bench.peer(name):
             contenders.append(peer_target(bench, name, peer, Target(name), catcher))
     return Work("kill", "`bgtask kill` until the child has the signal", "ms", "lower", "<= 1.1", contenders)
