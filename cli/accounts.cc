@@ -29,6 +29,7 @@ Lookup<std::string> getent(const char* database, const std::string& key) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return {std::nullopt, errno};
   const std::unique_ptr<std::FILE, CloseFile> output(::fdopen(ends[0], "r"));
+  if (!output) return {std::nullopt, errno};  // out of memory, and about to end: the pipe may stay
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
@@ -72,6 +73,15 @@ std::optional<Account> in_passwd(const std::function<bool(const passwd&)>& wante
   return std::nullopt;
 }
 
+void add_from_group_file(const Account& account, std::vector<gid_t>& groups) {
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen("/etc/group", "re"));
+  while (const group* entry = file ? ::fgetgrent(file.get()) : nullptr) {
+    for (char** member = entry->gr_mem; *member != nullptr; ++member) {
+      if (account.name == *member && entry->gr_gid != account.gid) groups.push_back(entry->gr_gid);
+    }
+  }
+}
+
 Lookup<Account> account(const std::string& key) {
   const Lookup<std::string> line = getent("passwd", key);
   if (!line.found) return {std::nullopt, line.error};
@@ -97,7 +107,10 @@ Lookup<Account> account_numbered(uid_t uid) {
 std::vector<gid_t> groups_of(const Account& account) {
   std::vector<gid_t> groups = {account.gid};
   const Lookup<std::string> line = getent("initgroups", account.name);
-  if (!line.found) return groups;
+  if (!line.found) {  // no getent: then /etc/group is the best there is
+    add_from_group_file(account, groups);
+    return groups;
+  }
   const auto words = parts_of(*line.found, " \n");
   for (size_t i = 1; i < words.size(); ++i) {  // the first is the name
     const auto gid = number_in(words[i]);
