@@ -13,6 +13,7 @@
 #include "protocol/io/unique_fd.h"
 #include "protocol/ring/storage.h"
 #include "protocol/wire/codec.h"
+#include "protocol/wire/json_members.h"
 #include "supervisor/adoption.h"
 #include "supervisor/lifecycle.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -149,6 +150,17 @@ void look_around(const Json& pattern) {
   static_cast<void>(pool.task(1'000'000'003));
 }
 
+// What reads only the members that are asked for sees what the parser sees.
+void compare_readers(std::string_view text) {
+  const auto whole = wire::decode_json(text, wire::reply_limits());
+  const auto members = wire::JsonMembers::of(std::string(text), wire::reply_limits());
+  fuzz::require(members.has_value() == (whole && whole->is_object()), "both take it or refuse it");
+  if (!members) return;
+  fuzz::require(members->document() == *whole, "both read the same");
+  for (const auto& [key, value] : whole->items())
+    fuzz::require(members->get(key) == value, "also of each member");
+}
+
 void look_as_adopter(const Json& status) {
   if (!status.is_object()) return;
   static_cast<void>(supervisor::same_boot(status, ""));
@@ -165,6 +177,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   write(pool_path() / std::to_string(kHostile) / "status", text);
   const auto pattern =
       wire::decode_json(all.substr(0, line == std::string_view::npos ? 0 : line), wire::request_limits());
+  compare_readers(text);
   look_around(pattern ? *pattern : Json::object());
   run_program(size);
   if (const auto status = wire::decode_json(text, wire::reply_limits())) look_as_adopter(*status);
