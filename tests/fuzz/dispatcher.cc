@@ -78,7 +78,9 @@ class FuzzedTask {
         "it has output");
     fuzz::require(task_->output().attach(ring::StreamId::kStderr, pipe_with("\xff\xfe\x1b[31m")).has_value(),
                   "and errors");
-    turn();
+    for (int turns = 0; turns < kTurns && !output_ended(); ++turns)
+      turn();
+    fuzz::require(output_ended(), "which is all there is");
   }
   ~FuzzedTask() {
     static_cast<void>(task_->tree().signal_all(SIGKILL));
@@ -98,6 +100,7 @@ class FuzzedTask {
   Json state() {
     return {task_->meta(), task_->status(), task_->stream_info(1), task_->stream_info(2), deleted()};
   }
+  bool output_ended() { return task_->stream_info(1)["eof"] == true && task_->stream_info(2)["eof"] == true; }
   bool deleted() { return ::faccessat(task_->files().directory(), "socket", F_OK, 0) != 0; }
 
  private:
