@@ -37,11 +37,12 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                        deletion_.forget(c);
                        if (finished_ && server_.clients() == 0) loop_.stop();
                      }}),
-      waits_(loop,
-             [this] {
-               return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor()};
-             },
-             [this] { return task_.status(); }),
+      waits_(
+          loop,
+          [this] {
+            return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor()};
+          },
+          [this] { return task_.status(); }),
       deletion_(loop, task, [this] { finish(); }) {
   auto mark = [this](auto set) {
     server_.for_each([&](Connection& c) {
