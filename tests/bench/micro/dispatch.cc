@@ -53,8 +53,8 @@ class Supervised {
     spec.exec = {"/bin/cat"};
     spec.cwd = "/";
     spec.meta = {{"name", "micro"}};
-    task_.emplace(loop_, value(supervisor::TaskFiles::create(scratch_.open(), std::nullopt)), spec,
-                  supervisor::OriginalProcess{});
+    task_.emplace(loop_, value(supervisor::TaskFiles::create(scratch_.open(), ".tmp-new", std::nullopt)),
+                  spec, supervisor::OriginalProcess{});
     must(task_->prepare());
     supervisor::Supervisor::Listening listening;
     for (const supervisor::Endpoint endpoint : supervisor::kEndpoints)
