@@ -66,7 +66,12 @@ class Finder {
 bool admits(const Selector& selector, const Task& task) {
   if (!selector.narrows()) return true;
   const bool anything = !selector.where.empty() || !selector.patterns.empty();
-  return selector.admits(anything ? task.published() : task.published({"meta", "status"}));
+  try {
+    return selector.admits(anything ? task.published() : task.published({"meta", "status"}));
+  } catch (const Error& error) {
+    if (error.code() != "not_found") throw;
+    return false;  // deleted since it was found
+  }
 }
 
 void add_admitted(const Selector& selector, const std::vector<Task>& found, std::set<pid_t>& seen,

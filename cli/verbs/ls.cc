@@ -34,8 +34,13 @@ class LsVerb : public Verb {
     selector_.words = positionals;
     Selection selection = select(session, selector_);
     std::vector<Json> documents;
-    for (const Task& task : selection.tasks)
-      documents.push_back(task.published(members()));
+    for (const Task& task : selection.tasks) {
+      try {
+        documents.push_back(task.published(members()));
+      } catch (const Error& error) {
+        if (error.code() != "not_found") throw;  // deleted since it was found: there is nothing to list
+      }
+    }
     write_stdout(text(documents));
     return selection.complete ? 0 : kExitFailure;
   }

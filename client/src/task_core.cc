@@ -187,11 +187,12 @@ Result<Json> TaskCore::published(const std::vector<std::string>& members) {
   }
   if (!at_hand) return snapshot();
   Json document = public_document(at_hand->document());
-  // Of a task that is gone, the positions are those it published last.
   const bool held = directory_.has_value();
-  if (const Result<const TaskDirectory*> where = directory())
-    static_cast<void>(add_positions(**where, document));
+  const Result<const TaskDirectory*> where = directory();
+  // Those in the document are of its last change of state: whoever has seen later ones is not given them.
+  Status added = where ? add_positions(**where, document) : Status(fail(Failure(where.error())));
   if (!held) directory_.reset();  // of many tasks found, not each keeps a descriptor
+  if (!added) return fail(std::move(added).error());
   return document;
 }
 

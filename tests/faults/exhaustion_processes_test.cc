@@ -83,11 +83,15 @@ TEST_F(NoProcesses, G8_ARestartThatCannotForkCanBeTriedAgain) {
 /// Another user with a pool of his own.
 class OrdinaryUser : public FaultTest {
  protected:
-  static constexpr uid_t kUser = 54'323;
+  /// Of each case another, for the kernel counts a user's processes on the whole machine.
+  const uid_t user_ =
+      61'000 +
+      static_cast<uid_t>(
+          std::hash<std::string>{}(testing::UnitTest::GetInstance()->current_test_info()->name()) % 4'000);
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(FaultTest::SetUp());
     ASSERT_EQ(::mkdir(users_pool().c_str(), 0700), 0);
-    ASSERT_EQ(::chown(users_pool().c_str(), kUser, kUser), 0);
+    ASSERT_EQ(::chown(users_pool().c_str(), user_, user_), 0);
     supervisor_ = public_copy(BGTASK_SUPERVISOR_PROGRAM);
   }
   std::filesystem::path users_pool() const { return base() / "of-user"; }
@@ -108,7 +112,7 @@ TEST_F(OrdinaryUser, G1_G8_SpawnUnderALimitOfProcesses) {
     bool works = false;
     for (rlim_t limit = 0; limit <= kEnough; ++limit) {
       SCOPED_TRACE("limit " + std::to_string(limit));
-      const e2e::ProgramResult result = as_user(kUser, [&]() -> std::string {
+      const e2e::ProgramResult result = as_user(user_, [&]() -> std::string {
         const rlimit processes{limit, limit};
         if (::setrlimit(RLIMIT_NPROC, &processes) != 0) return "setrlimit";
         try {
@@ -146,7 +150,7 @@ TEST_F(OrdinaryUser, G2_G3_G8_TasksBeyondThePipeQuotaWork) {
   constexpr size_t kSize = 300'000;
   const int count = scaled(20, 600);
   const std::string program = public_copy(AWKWARD_PROGRAM).string();
-  const e2e::ProgramResult result = as_user(kUser, [&]() -> std::string {
+  const e2e::ProgramResult result = as_user(user_, [&]() -> std::string {
     use_up_pipe_quota();
     const TaskPool own = pool_of_user();
     std::vector<Task> tasks;

@@ -79,6 +79,10 @@ std::string LifeTest::word_of(const std::function<void()>& act) {
 
 Victim::Victim(pid_t pid) {
   constexpr int kTries = 20;
+  // Two ticks of the kernel's clock (100 a second): who has a pid again within one cannot be told from who
+  // had it.
+  constexpr timespec kTwoTicks{0, 20'000'000};
+  ::nanosleep(&kTwoTicks, nullptr);
   for (int attempt = 0; attempt < kTries; ++attempt) {
     sigset_t all, before;
     sigfillset(&all);

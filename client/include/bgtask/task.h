@@ -147,6 +147,7 @@ class Task {
   /// The same as far as the search that found the task has read it, else as it is published now. Where
   /// `members` names some (of the document itself: "meta", "status", …), these only, which costs much less;
   /// stream positions are then those of the last publication.
+  /// \throws Error not_found: the whole of a task that has been deleted since is not to be had.
   Json published(const std::vector<std::string>& members = {}) const;
   /// Calls a method of the protocol and returns its result. \throws Error unknown_method, bad_argument, …
   Json call(std::string_view method, Json params = Json::object());

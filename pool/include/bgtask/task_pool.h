@@ -159,7 +159,8 @@ class TaskPool {
   /// The tasks whose info document matches `pattern`, oldest first: every key of it exists and matches, to
   /// any depth; arrays match element by element and in length; scalars are equal or equal as text, true and
   /// false being 1 and 0. Wakes no supervisor. The tasks have their info document at hand: info() asks
-  /// no supervisor (stream positions are those of its first call). `skipped`, if given, receives the entries
+  /// no supervisor (stream positions are those of its first call; not_found if the task was deleted before
+  /// that). `skipped`, if given, receives the entries
   /// that could not be read.
   std::vector<Task> search(const Json& pattern, std::vector<SkippedEntry>* skipped = nullptr) const;
   std::vector<Task> search(std::initializer_list<Json::initializer_list_t::value_type> pattern) const;
