@@ -440,6 +440,15 @@ pid_t fork_into(const ControlGroup* group) {
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
+// Into a group that is delegated to a user, the user's processes come only from within what is delegated.
+tl::unexpected<Failure> cannot_fork(const ControlGroup* group, int error) {
+  if (group == nullptr || error == EAGAIN || error == ENOMEM)
+    return fail_errno("cannot fork", error, ErrorCode::kProcessLimit);
+  std::string what = "cannot start the command in the control group " + group->path();
+  if (error == EACCES) what += " from outside of what is delegated";
+  return fail_errno(std::move(what), error, ErrorCode::kDenied);
+}
+
 }  // namespace
 
 Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, const OriginalProcess& original,
@@ -459,7 +468,7 @@ Result<StartedChild> start_child(const wire::LaunchSpec& spec, pid_t task_id, co
   const pid_t supervisor = ::getpid();
   child.pid = fork_into(group);
   if (child.pid == 0) run_child(preparation, ends, report->write.get(), leave.read.get(), supervisor);
-  if (child.pid < 0) return fail_errno("cannot fork", errno, ErrorCode::kProcessLimit);
+  if (child.pid < 0) return cannot_fork(group, errno);
   report->write.reset();
   if (announce) {
     if (Status told = announce_child(announce, child.pid, leave.write); !told)

@@ -195,6 +195,12 @@ Status ControlGroup::limit(const wire::LaunchSpec& spec, int parent) const {
     if (::faccessat(directory(), file, F_OK, 0) == 0) return put(directory(), file, value);
     Status enabled = put(parent, "cgroup.subtree_control", std::string("+") + controller);
     if (enabled) return put(directory(), file, value);
+    // Not even to its own processes: the kernel lets a group have processes or groups with controllers.
+    if (enabled.error().os_error == EBUSY) {
+      return fail_errno("the control group has processes of its own, and so no " + std::string(controller) +
+                            " controller for the groups below it",
+                        EBUSY, ErrorCode::kDenied);
+    }
     return fail(Failure{
         ErrorCode::kDenied,
         std::string("the control group has no ") + controller + " controller: " + enabled.error().message,

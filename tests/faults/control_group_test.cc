@@ -171,6 +171,27 @@ TEST_F(ControlGroup, G1_AFailedSpawnLeavesNoGroup) {
   EXPECT_EQ(groups(), std::vector<std::string>());
 }
 
+// What is delegated to a user can be entered from within only.
+TEST_F(ControlGroup, G1_AUserOutsideOfTheDelegatedGroupIsDenied) {
+  constexpr uid_t kUser = 65'100;
+  const std::string parent = std::getenv("BGTASK_CGROUP");
+  const fs::path pool = base() / "of-user";
+  fs::create_directory(pool);
+  for (const std::string& own :
+       {pool.string(), parent, parent + "/cgroup.procs", parent + "/cgroup.subtree_control"})
+    ASSERT_EQ(::chown(own.c_str(), kUser, kUser), 0) << own;
+  const std::string supervisor = public_copy(BGTASK_SUPERVISOR_PROGRAM).string();
+  const e2e::ProgramResult result = e2e::as_user(kUser, [&]() -> std::string {
+    const TaskPool own(pool, {.supervisor_command = {supervisor}});
+    const Error error = e2e::error_of([&] { own.spawn({.exec = {"/bin/sleep", "1000"}}); });
+    return error.code() + ": " + error.what();
+  });
+  EXPECT_EQ(result.out.rfind("denied: cannot start the command in the control group " + parent, 0), 0u)
+      << result.out << result.err;
+  EXPECT_TRUE(e2e::names_in(pool).empty());
+  EXPECT_EQ(groups(), std::vector<std::string>());
+}
+
 TEST_F(ControlGroup, G1_ALimitThatCannotBeSetIsAnErrorAndLeavesNothing) {
   // A group whose parent has no controllers to give cannot have one either.
   const fs::path bare = fs::path(std::getenv("BGTASK_CGROUP")) / "bare";
