@@ -212,16 +212,22 @@ Status ControlGroup::limit(const wire::LaunchSpec& spec, int parent) const {
   return done;
 }
 
-std::optional<ControlGroup> ControlGroup::take_over(const std::string& path) {
+std::optional<ControlGroup> ControlGroup::open(const std::string& path) {
   const size_t leaf = path.rfind('/');
   if (leaf == std::string::npos || !is_task_group(path.substr(leaf + 1))) return std::nullopt;
   io::UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || !is_cgroup2(path)) return std::nullopt;
+  return ControlGroup(path, std::move(directory));
+}
+
+std::optional<ControlGroup> ControlGroup::take_over(const std::string& path) {
+  std::optional<ControlGroup> group = open(path);
+  if (!group) return std::nullopt;
   // The task may have been adopted from within itself.
-  io::UniqueFd parent(::open(path.substr(0, leaf).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::string above = path.substr(0, path.rfind('/'));
+  io::UniqueFd parent(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (parent) join_supervisors(parent.get());
-  ControlGroup group(path, std::move(directory));
-  group.freeze(false);  // the former supervisor may have been killed while it signalled
+  group->freeze(false);  // the former supervisor may have been killed while it signalled
   return group;
 }
 

@@ -22,6 +22,8 @@ class ControlGroup {
   /// delegated (systemd marks such with the attribute "delegate"). None where there is no such place;
   /// `denied` where limits were asked for and there is none, or it lacks a controller.
   static Result<std::optional<ControlGroup>> create(const wire::LaunchSpec& spec, pid_t id);
+  /// The group of a task by its path; none if it is gone.
+  static std::optional<ControlGroup> open(const std::string& path);
   /// The group of a task that was taken over; none if it is gone.
   static std::optional<ControlGroup> take_over(const std::string& path);
 

@@ -1,13 +1,18 @@
 #include "supervisor/guard.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <optional>
 
+#include "protocol/io/files.h"
+#include "supervisor/control_group.h"
 #include "supervisor/process_tree.h"
 
 namespace bgtask::supervisor {
@@ -17,8 +22,9 @@ constexpr int kPauseMs = 20;
 constexpr int kMaxRounds = 250;  // five seconds
 
 // Orphans of the supervisor come to the guard; each round kills and reaps those that have come so far.
-[[noreturn]] void sweep_and_exit(const std::string& token) {
+[[noreturn]] void sweep_and_exit(const std::string& token, const ControlGroup* group) {
   ProcessTree tree(token);
+  tree.set_group(group);
   tree.look_everywhere();
   int rounds_left = kMaxRounds;
   while (true) {
@@ -37,24 +43,39 @@ constexpr int kMaxRounds = 250;  // five seconds
   }
 }
 
-[[noreturn]] void stand_guard(pid_t supervisor, const std::string& token) {
-  ::close_range(0, ~0U, 0);
+// Opened while it is certain to be the task's: later its name may be another's.
+std::optional<ControlGroup> told_group(int fd) {
+  auto path = io::read_all(fd, PATH_MAX);
+  ::close(fd);
+  return path && !path->empty() ? ControlGroup::open(*path) : std::nullopt;
+}
+
+[[noreturn]] void stand_guard(pid_t supervisor, const std::string& token, io::UniqueFd told) {
+  constexpr int kTold = 0;
+  ::dup2(told.get(), kTold);
+  ::close_range(kTold + 1, ~0U, 0);
   for (int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
     ::signal(signal, SIG_IGN);
+  const std::optional<ControlGroup> group = told_group(kTold);
   while (true) {
     pid_t ended = ::waitpid(-1, nullptr, 0);
-    if (ended == supervisor || (ended < 0 && errno == ECHILD)) sweep_and_exit(token);
+    if (ended == supervisor || (ended < 0 && errno == ECHILD))
+      sweep_and_exit(token, group ? &*group : nullptr);
   }
 }
 
 }  // namespace
 
-Status fork_below_guard(const std::string& token) {
+Result<io::UniqueFd> fork_below_guard(const std::string& token) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail_errno("cannot become a sub-reaper", errno);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe", errno, ErrorCode::kTooManyFiles);
+  io::UniqueFd told(ends[0]);
+  io::UniqueFd tell(ends[1]);
   pid_t supervisor = ::fork();
   if (supervisor < 0) return fail_errno("cannot fork the supervisor", errno, ErrorCode::kProcessLimit);
-  if (supervisor > 0) stand_guard(supervisor, token);
-  return {};
+  if (supervisor > 0) stand_guard(supervisor, token, std::move(told));
+  return tell;
 }
 
 }  // namespace bgtask::supervisor

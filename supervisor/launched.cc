@@ -66,10 +66,12 @@ int run_reporting(const std::function<void(const Result<Json>&)>& report) {
   const wire::LaunchSpec& spec = startup->spec;
   if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
     ControlGroup::leave_callers_group();  // the guard has to outlive what its supervisor outlives
-    if (Status forked = fork_below_guard(spec.token); !forked) {
-      report(fail(std::move(forked).error()));
+    auto guard = fork_below_guard(spec.token);
+    if (!guard) {
+      report(fail(std::move(guard).error()));
       return 1;
     }
+    startup->guard = std::move(*guard);
     become_supervisor_process();
   }
   startup->original = original;

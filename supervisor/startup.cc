@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "protocol/io/files.h"
 #include "protocol/io/random_token.h"
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/codec.h"
@@ -75,8 +76,13 @@ tl::unexpected<Failure> out_of_memory() {
   ::madvise(reinterpret_cast<void*>(end - kReach), kReach, MADV_DONTNEED);
 }
 
+// Whoever stands guard knows the group before there is anything in it.
+Status tell(io::UniqueFd guard, const Task& task) {
+  return guard ? io::write_all(guard.get(), task.group_path()) : Status();
+}
+
 // Up to a running command.
-Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec) {
+Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec, io::UniqueFd guard) {
   auto listening = [&]() -> Result<Supervisor::Listening> {
     try {
       return publish_new(task, std::move(encoded_spec));
@@ -85,6 +91,7 @@ Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec) {
     }
   }();
   if (!listening) return listening;
+  if (Status told = tell(std::move(guard), task); !told) return fail(std::move(told).error());
   wait_for_memory_from_now_on();
   if (Status started = task.start(); !started) return fail(std::move(started).error());
   return listening;
@@ -179,7 +186,7 @@ std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
     return {};
   }
   auto task = std::make_unique<Task>(loop, std::move(*files), std::move(startup.spec), startup.original);
-  auto listening = start_new(*task, std::move(startup.encoded_spec));
+  auto listening = start_new(*task, std::move(startup.encoded_spec), std::move(startup.guard));
   if (!listening) {
     task->tree().signal_all(SIGKILL);  // the command may have begun before something else failed
     static_cast<void>(task->remove());

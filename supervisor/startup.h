@@ -16,6 +16,7 @@ struct Startup {
   std::string encoded_spec;  ///< kept in the task's directory for restart and adopt
   io::UniqueFd pool;
   io::UniqueFd leader;  ///< none unless the behavior is "background"
+  io::UniqueFd guard;   ///< is told the task's control group; none unless somebody stands guard
   OriginalProcess original;
   /// Told once, when the task runs ({pid, child_pid}) or could not be started.
   std::function<void(const Result<Json>&)> report;

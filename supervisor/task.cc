@@ -481,7 +481,7 @@ Json Task::supervision() const {
   return Json{{"boot_id", boot_id_},
               {"start", supervisor_start_},
               {"child_start", child_start_},
-              {"cgroup", group_ ? group_->path() : ""},
+              {"cgroup", group_path()},
               {"pipes",
                {{"stdout", output_->pipe_inode(StreamId::kStdout)},
                 {"stderr", output_->pipe_inode(StreamId::kStderr)}}}};

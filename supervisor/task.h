@@ -38,8 +38,10 @@ class Task {
 
   void set_listener(Listener listener) { listener_ = std::move(listener); }
 
-  /// Makes the rings. Before publication.
+  /// Makes the control group and the rings. Before publication.
   Status prepare();
+  /// Of its control group; "" without one.
+  std::string group_path() const { return group_ ? group_->path() : ""; }
   /// Removes its directory and its control group, of which nothing must be left alive.
   Status remove();
   /// Starts the command and publishes the status. After publication of the directory.

@@ -2,11 +2,13 @@
 // and nothing else is.
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #include "tests/faults/fault_test.h"
@@ -154,6 +156,27 @@ TEST_F(ControlGroup, G7_AnAdoptedTaskKeepsItsGroup) {
   EXPECT_EQ(adopted.info(true)["descendants"], 20);
   EXPECT_EQ(adopted.remove().signalled, 21u);
   EXPECT_FALSE(fs::exists(group));
+}
+
+// No look at processes and their parents finds one that came from elsewhere, as none finds one that is fast
+// enough: each of the others lives for an instant and starts the next, in a session of its own.
+TEST_F(ControlGroup, G7_PolicyKillLeavesNothingInTheGroup) {
+  Task task =
+      shell("for i in 1 2 3 4 5; do eval \"$NEXT\"; done; exec sleep 1000",
+            {.env = {{"NEXT", "setsid sh -c \"$NEXT\" &"}}, .on_supervisor_death = OnSupervisorDeath::kKill});
+  const pid_t from_elsewhere = ::fork();
+  if (from_elsewhere == 0) {
+    ::execl("/bin/sleep", "sleep", "1000", nullptr);
+    ::_exit(127);
+  }
+  std::ofstream(group_of(task) / "cgroup.procs") << from_elsewhere << std::flush;
+  EXPECT_TRUE(eventually([&] { return processes_of(task).size() > 3; }));
+  kill_supervisor(task);
+  EXPECT_TRUE(eventually([&] { return processes_of(task).empty(); }));
+  ::kill(from_elsewhere, SIGKILL);
+  EXPECT_EQ(::waitpid(from_elsewhere, nullptr, 0), from_elsewhere);
+  EXPECT_EQ(pool().gc(), std::vector<pid_t>{task.pid()});
+  EXPECT_FALSE(fs::exists(group_of(task)));
 }
 
 TEST_F(ControlGroup, G7_GcRemovesTheGroupOfADeadTask) {
