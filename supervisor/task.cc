@@ -149,6 +149,12 @@ void Task::use(std::optional<ControlGroup> group) {
   tree_.set_group(group_ ? &*group_ : nullptr);
 }
 
+// The kernel counts what it kills in the group and does not say what it was: a kill before now was not that
+// of the child.
+void Task::forget_oom_kills() {
+  oom_kills_before_ = group_ ? group_->oom_kills() : 0;
+}
+
 Status Task::remove() {
   if (Status removed = files_.remove(); !removed) return removed;
   if (group_) group_->remove();
@@ -174,7 +180,7 @@ Status Task::run(const wire::LaunchSpec& full, const std::function<Status(pid_t)
   auto child = start_child(full, id_, original_, group_ ? &*group_ : nullptr, announce);
   if (!child) return fail(std::move(child).error());
   life_.started(child->pid, wall_clock());
-  oom_kills_before_ = group_ ? group_->oom_kills() : 0;
+  forget_oom_kills();
   adopted_ = false;
   tree_.forget_adopted_child();
   tree_.set_own_child(child->pid);
@@ -195,6 +201,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   tree_.look_everywhere();
   if (same_boot(published, boot_id_))
     use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
+  forget_oom_kills();
   auto rings = Rings::take_over(files_.directory(), spec_, published);
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
@@ -332,6 +339,7 @@ bool Task::child_lives() const {
 }
 
 Result<uint64_t> Task::kill(int signal, Scope scope) {
+  if (signal == SIGKILL) forget_oom_kills();
   if (scope == Scope::kTree) {
     Look look;
     uint64_t count = tree_.signal_all(signal, &look).size();
@@ -424,16 +432,16 @@ void Task::child_changed(const siginfo_t& change) {
     return;
   }
   output_->drain();
-  Outcome outcome = outcome_of(change);
-  if (outcome.signal == SIGKILL && group_ && group_->oom_kills() > oom_kills_before_)
-    outcome.reason = "out_of_memory";
+  const Outcome outcome = outcome_of(change);
   wait_child(P_PID, change.si_pid, taken, WEXITED | WNOHANG, &usage);
   usage_ = usage;
   child_ended(outcome);
 }
 
 // From here on the pid may be somebody else's. The end itself is told once the output is in.
-void Task::child_ended(const Outcome& outcome) {
+void Task::child_ended(Outcome outcome) {
+  if (outcome.signal == SIGKILL && group_ && group_->oom_kills() > oom_kills_before_)
+    outcome.reason = "out_of_memory";
   life_.reaped();
   adopted_ = false;
   tree_.forget_adopted_child();
@@ -441,7 +449,7 @@ void Task::child_ended(const Outcome& outcome) {
   child_handle_.reset();
   stdin_.abandon();
   lock_file_.reset();
-  pending_end_ = outcome;
+  pending_end_ = std::move(outcome);
   settle_end(false);
 }
 

@@ -89,6 +89,7 @@ class Task {
  private:
   void use(std::unique_ptr<Rings> rings);
   void use(std::optional<ControlGroup> group);
+  void forget_oom_kills();
   Status know_boot();
   Status run(const wire::LaunchSpec& full, const std::function<Status(pid_t)>& announce);
   Status watch_child();
@@ -96,7 +97,7 @@ class Task {
   bool child_lives() const;
   bool stopped() const;
   void child_changed(const siginfo_t& change);
-  void child_ended(const Outcome& outcome);
+  void child_ended(Outcome outcome);
   void adopted_child_ended();
   void settle_adopted_end(int tries);
   void refresh_adopted_state();
@@ -126,7 +127,7 @@ class Task {
   uint64_t child_start_ = 0;
   uint64_t supervisor_start_ = 0;
   std::string boot_id_;
-  uint64_t oom_kills_before_ = 0;  // of this run
+  uint64_t oom_kills_before_ = 0;  // of this run, or of others than the child
   io::UniqueFd lock_file_;
   std::optional<Outcome> pending_end_;
   std::optional<struct rusage> usage_;  // of the last run that ended
