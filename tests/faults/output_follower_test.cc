@@ -14,7 +14,8 @@ namespace bgtask::faults {
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20, kSmall = 64 * 1024;
-constexpr int64_t kSlackKib = 2048;  // of the peak, which has a page for a client now and then twice
+constexpr Milliseconds kPatienceForEach{20};  // mebibyte, on a machine that has much else to do
+constexpr int64_t kSlackKib = 2048;           // of the peak, which has a page for a client now and then twice
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
@@ -35,10 +36,11 @@ class StoppedFollower : public FaultTest {
     task.stream("stdin").write_all(std::to_string(mebibytes) + "\n");
     std::string report;
     std::smatch match;
-    EXPECT_TRUE(eventually([&] {
+    const auto copied = [&] {
       report += task.stream("stderr").read().data;
       return std::regex_search(report, match, kCopied);
-    })) << report;
+    };
+    EXPECT_TRUE(eventually(copied, e2e::kPatience + mebibytes * kPatienceForEach)) << report;
     EXPECT_TRUE(eventually([&] { return task.stream("stdout").limit() == written_; }));
     return match.empty() ? 0 : std::stod(match[1]);
   }
