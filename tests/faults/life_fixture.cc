@@ -34,6 +34,13 @@ void LifeTest::expect_only_bystander(const std::vector<pid_t>& others) {
       << "files are left: " << testing::PrintToString(e2e::names_in(pool().path()));
 }
 
+void LifeTest::expect_collected() {
+  EXPECT_TRUE(eventually([&] {
+    pool().gc();
+    return only_bystander_files();
+  })) << testing::PrintToString(e2e::names_in(pool().path()));
+}
+
 void LifeTest::end_supervisor(pid_t pid) {
   e2e::send_signal(pid, SIGKILL);
   ASSERT_TRUE(eventually([&] { return e2e::gone(pid); }));

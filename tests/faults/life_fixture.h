@@ -14,6 +14,9 @@ class LifeTest : public FaultTest {
   /// Nothing of this machine but the bystander (and `others`, processes of the test): no process, no file.
   void expect_only_bystander(const std::vector<pid_t>& others = {});
   bool only_bystander_files();
+  /// What a supervisor left that died while it spawned: gc removes it, as soon as the child that waited for
+  /// its leave is gone too.
+  void expect_collected();
 
   /// A task that was spawned under a fault is whole: listed, with the child that it says, and identified so
   /// well that it can be adopted should its supervisor die. Removes it.

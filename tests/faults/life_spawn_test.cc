@@ -35,7 +35,7 @@ TEST_F(LifeOfSpawn, G1_IsAllOrNothingWhereverTheSupervisorDies) {
   for (const SystemCall& call : selection(calls_of_spawn(), 3)) {
     SCOPED_TRACE("killed at " + call.name + " number " + std::to_string(call.nth));
     spawn_with(crashing(call));
-    pool().gc();
+    expect_collected();
     expect_only_bystander();
   }
 }
@@ -51,7 +51,7 @@ TEST_F(LifeOfSpawn, G1_G8_IsAllOrNothingWhateverCallFails) {
       SCOPED_TRACE(call.name + " number " + std::to_string(call.nth) + " failed with " + error);
       const std::string word = spawn_with(failing(call, error));
       // A supervisor that lived to tell left nothing; one that broke down leaves what gc removes.
-      if (word == "lost") pool().gc();
+      if (word == "lost") expect_collected();
       expect_only_bystander();
     }
   }
