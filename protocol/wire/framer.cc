@@ -151,7 +151,7 @@ std::optional<Result<Json>> Framer::next_msgpack() {
       break;
   }
   last_frame_size_ = scanner_->end();
-  Result<Json> document = decode_msgpack(unread().substr(0, last_frame_size_), limits_);
+  Result<Json> document = decode_scanned(unread().substr(0, last_frame_size_), limits_);
   begin_ += last_frame_size_;
   scanner_.reset();
   if (!document && document.error().code == ErrorCode::kParseError) {

@@ -1,8 +1,9 @@
-#include <algorithm>
 #include <bit>
 #include <msgpack.hpp>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -81,7 +82,7 @@ void pack(Buffer& buffer, const Json& value) {
       break;
     case Json::value_t::object:
       packer.pack_map(static_cast<uint32_t>(value.size()));
-      for (const auto& [key, child] : value.items()) {
+      for (const auto& [key, child] : value.get_ref<const Json::object_t&>()) {
         pack_bytes(buffer, key.data(), key.size(), true);
         pack(buffer, child);
       }
@@ -89,59 +90,84 @@ void pack(Buffer& buffer, const Json& value) {
   }
 }
 
-// What is unpacked of a small message needs no more than a little: 8 KiB at once would be two pages that
-// stay.
-constexpr size_t kSmallZone = 512;
-constexpr size_t kObjectBytes = 2;  // for each byte of a message, about: strings stay where they are
+// Makes the document while the bytes are gone through: no tree of the library's objects in between.
+class Builder : public msgpack::null_visitor {
+ public:
+  explicit Builder(size_t budget) : budget_(budget) {}
 
-// Raised by convert() and caught in decode_msgpack().
-struct Refused {
-  Failure failure;
-};
-
-Json convert(const msgpack::object& object, size_t& budget) {
-  if (budget-- == 0)
-    throw Refused{{ErrorCode::kFrameTooLarge, "the message is too large: too many elements", 0, nullptr}};
-  switch (object.type) {
-    case msgpack::type::NIL:
-      return nullptr;
-    case msgpack::type::BOOLEAN:
-      return object.via.boolean;
-    case msgpack::type::POSITIVE_INTEGER:
-      return object.via.u64;
-    case msgpack::type::NEGATIVE_INTEGER:
-      return object.via.i64;
-    case msgpack::type::FLOAT32:
-    case msgpack::type::FLOAT64:
-      return object.via.f64;
-    case msgpack::type::STR:
-      return std::string(object.via.str.ptr, object.via.str.size);
-    case msgpack::type::BIN:
-      return binary_value({object.via.bin.ptr, object.via.bin.size});
-    case msgpack::type::ARRAY: {
-      Json list = Json::array();
-      for (uint32_t i = 0; i < object.via.array.size; ++i)
-        list.push_back(convert(object.via.array.ptr[i], budget));
-      return list;
-    }
-    case msgpack::type::MAP: {
-      Json map = Json::object();
-      for (uint32_t i = 0; i < object.via.map.size; ++i) {
-        const auto& [key, value] = object.via.map.ptr[i];
-        // JSON has no other keys, and what is taken here is published there.
-        if (key.type != msgpack::type::STR || !is_utf8({key.via.str.ptr, key.via.str.size})) {
-          throw Refused{
-              {ErrorCode::kParseError, "not a message: a map key is not a UTF-8 string", 0, nullptr}};
-        }
-        map[std::string(key.via.str.ptr, key.via.str.size)] = convert(value, budget);
-      }
-      return map;
-    }
-    default:
-      throw Refused{
-          {ErrorCode::kParseError, "not a message: msgpack extension types are not used", 0, nullptr}};
+  bool visit_nil() { return put(nullptr); }
+  bool visit_boolean(bool value) { return put(value); }
+  bool visit_positive_integer(uint64_t value) { return put(value); }
+  bool visit_negative_integer(int64_t value) { return put(value); }
+  bool visit_float32(float value) { return put(static_cast<double>(value)); }
+  bool visit_float64(double value) { return put(value); }
+  bool visit_bin(const char* data, uint32_t size) { return put(binary_value({data, size})); }
+  bool visit_ext(const char*, uint32_t) { return refuse("msgpack extension types are not used"); }
+  bool visit_str(const char* data, uint32_t size) {
+    if (!in_key_) return put(std::string(data, size));
+    // JSON has no other keys, and what is taken here is published there.
+    if (!is_utf8({data, size})) return refuse("a map key is not a UTF-8 string");
+    key_.assign(data, size);
+    return true;
   }
-}
+  bool start_array(uint32_t) { return open(Json::array()); }
+  bool start_map(uint32_t) { return open(Json::object()); }
+  bool end_array() { return close(); }
+  bool end_map() { return close(); }
+  bool start_map_key() { return in_key_ = true; }
+  bool end_map_key() {
+    in_key_ = false;
+    return true;
+  }
+
+  Json& document() { return document_; }
+  /// Why it is refused, where that is not for being malformed.
+  std::optional<Failure>& refused() { return refused_; }
+
+ private:
+  bool refuse(const char* why) {
+    refused_ = Failure{ErrorCode::kParseError, std::string("not a message: ") + why, 0, nullptr};
+    return false;
+  }
+
+  bool put(Json value) { return place(std::move(value)) != nullptr; }
+
+  bool open(Json container) {
+    Json* placed = place(std::move(container));
+    if (placed == nullptr) return false;
+    open_.push_back(placed);
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json* place(Json value) {
+    if (in_key_) {
+      refuse("a map key is not a UTF-8 string");
+      return nullptr;
+    }
+    if (budget_-- == 0) {
+      refused_ =
+          Failure{ErrorCode::kFrameTooLarge, "the message is too large: too many elements", 0, nullptr};
+      return nullptr;
+    }
+    if (open_.empty()) return &(document_ = std::move(value));
+    if (open_.back()->is_array()) return &open_.back()->emplace_back(std::move(value));
+    // What one of us has packed has its keys in order.
+    auto& map = open_.back()->get_ref<Json::object_t&>();
+    return &map.insert_or_assign(map.end(), std::move(key_), std::move(value))->second;
+  }
+
+  size_t budget_;
+  Json document_;
+  std::vector<Json*> open_;  // containers that have not ended, from the outermost on
+  std::string key_;
+  bool in_key_ = false;
+  std::optional<Failure> refused_;
+};
 
 Failure scan_failure(MsgpackScanner::Progress progress) {
   switch (progress) {
@@ -155,31 +181,13 @@ Failure scan_failure(MsgpackScanner::Progress progress) {
   }
 }
 
-// msgpack-c's own defaults accept a million levels and 2^32 elements.
-msgpack::unpack_limit unpack_limit(DecodeLimits limits, size_t max_bytes) {
-  return msgpack::unpack_limit(limits.elements, limits.elements, max_bytes, max_bytes, 0, limits.depth);
-}
-
-// Strings need not be copied twice: the document is made before the bytes go.
-bool in_place(msgpack::type::object_type, size_t, void*) {
-  return true;
-}
-
 }  // namespace
 
-Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
-  MsgpackScanner scanner(limits, bytes.size());
-  MsgpackScanner::Progress progress = scanner.scan(bytes);
-  if (progress != MsgpackScanner::Progress::kComplete) return fail(scan_failure(progress));
-  if (scanner.end() != bytes.size()) return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
+Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits) {
   try {
-    msgpack::zone zone(std::clamp(kObjectBytes * bytes.size(), kSmallZone, size_t{MSGPACK_ZONE_CHUNK_SIZE}));
-    const msgpack::object object = msgpack::unpack(zone, bytes.data(), bytes.size(), in_place, nullptr,
-                                                   unpack_limit(limits, bytes.size()));
-    size_t budget = limits.elements;
-    return convert(object, budget);
-  } catch (Refused& refused) {
-    return fail(std::move(refused.failure));
+    Builder builder(limits.elements);
+    if (msgpack::parse(bytes.data(), bytes.size(), builder)) return std::move(builder.document());
+    return fail(builder.refused().value_or(scan_failure(MsgpackScanner::Progress::kMalformed)));
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::kNoMemory, "no memory to decode the message");
   } catch (const std::exception&) {
@@ -187,8 +195,17 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
   }
 }
 
+Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits) {
+  MsgpackScanner scanner(limits, bytes.size());
+  MsgpackScanner::Progress progress = scanner.scan(bytes);
+  if (progress != MsgpackScanner::Progress::kComplete) return fail(scan_failure(progress));
+  if (scanner.end() != bytes.size()) return fail(scan_failure(MsgpackScanner::Progress::kMalformed));
+  return decode_scanned(bytes, limits);
+}
+
 std::string encode_msgpack(const Json& document) {
   Buffer buffer;
+  buffer.bytes.reserve(kRoundIt);
   pack(buffer, document);
   return std::move(buffer.bytes);
 }

@@ -49,4 +49,7 @@ class MsgpackScanner {
   std::array<uint64_t, 2 * kMaxDepth + 1> left_{};  // values still missing, a level each
 };
 
+/// Decodes what a scanner with the same limits has found to be one complete object.
+Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits);
+
 }  // namespace bgtask::wire
