@@ -63,6 +63,7 @@ void Connection::process_frames() {
     if ((more_ = frames == kFramesATurn)) break;
     auto frame = framer_.next();
     if (!frame) break;
+    writes_ = {.before = writes_.now, .now = false};
     if (*frame) {
       take_frame(std::move(**frame), framer_.last_frame_size());
     } else if (framer_.broken()) {

@@ -14,6 +14,7 @@
 #include "protocol/wire/codec.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/message.h"
+#include "supervisor/stdin_queue.h"
 
 namespace bgtask::supervisor {
 
@@ -72,6 +73,7 @@ class Connection {
   void close_when_sent();
 
   std::optional<Subscription>& subscription() { return subscription_; }
+  WriteChain& writes() { return writes_; }
 
   /// Requests that are not answered yet: a half-closed connection stays for them.
   void expect_reply() { ++awaited_; }
@@ -110,6 +112,7 @@ class Connection {
   bool flushing_ = false;
   bool more_ = false;  // frames may have been left for the next turn
   std::optional<Subscription> subscription_;
+  WriteChain writes_;
 };
 
 }  // namespace bgtask::supervisor

@@ -40,7 +40,7 @@ Result<StdinQueue::Written> StdinQueue::write(std::string_view bytes) {
   flush();
   if (!pipe_) return fail(ErrorCode::kStdinClosed, "the task has closed its stdin");
   written_ += bytes.size();
-  return Written{bytes.size(), pending()};
+  return Written{bytes.size(), pending(), wire::kMaxStdinQueue - pending()};
 }
 
 Status StdinQueue::close(bool immediate) {

@@ -11,6 +11,13 @@
 
 namespace bgtask::supervisor {
 
+/// Which of a client's messages were writes that were taken whole: what follows on such a one, and on nothing
+/// else, may be sent without waiting for its reply.
+struct WriteChain {
+  bool before = false;  ///< the message before
+  bool now = false;     ///< this one
+};
+
 class StdinQueue {
  public:
   explicit StdinQueue(io::Loop& loop) : loop_(loop) {}
@@ -21,6 +28,7 @@ class StdinQueue {
   struct Written {
     uint64_t accepted;
     uint64_t pending;
+    uint64_t room;  ///< what would be taken now
   };
   /// Takes what there is room for. stdin_closed, would_block when there is none at all.
   Result<Written> write(std::string_view bytes);

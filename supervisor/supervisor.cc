@@ -173,7 +173,8 @@ void Supervisor::dispatch(Connection& connection, wire::Request request, wire::M
             {connection.peer().uid, connection.peer().pid},
             request.params,
             connection.encoding(),
-            server_.clients()};
+            server_.clients(),
+            connection.writes()};
   auto reply = [&](Result<Json> result) { connection.reply(request, std::move(result)); };
   switch (method) {
     case wire::MethodId::kPing:

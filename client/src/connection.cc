@@ -5,8 +5,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -106,17 +108,35 @@ Result<Json> Connection::call(std::string_view method, Json& params, Deadline de
   Json document = wire::make_request(id, method, std::move(params));
   const std::string request = wire::encode_frame(document, wire::Encoding::kMsgpack);
   params = std::move(document["params"]);
-  Result<Json> reply = exchange(request, id, deadline, on_event);
+  Result<Json> reply = exchange({request, {}}, id, deadline, on_event);
   if (!reply && reply.error().code == ErrorCode::kUnresponsive && state_ == State::kAbandoned) {
     reply.error().message = "no answer to '" + std::string(method) + "' in time";
   }
   return reply;
 }
 
-Result<Json> Connection::exchange(std::string_view request, std::int64_t id, Deadline deadline,
+Result<std::int64_t> Connection::send_write(const Json& params, std::string_view data, Deadline deadline) {
+  const std::int64_t id = ++last_id_;
+  const std::string head = wire::encode_request_head(id, "write", params, "data", data.size());
+  Unsent unsent{head, data};
+  for (send_some(unsent); !unsent.empty(); send_some(unsent)) {
+    if (deadline.passed()) {
+      state_ = State::kAbandoned;
+      return fail(ErrorCode::kUnresponsive, "the supervisor does not take what is written");
+    }
+    pollfd entry{socket_.get(), POLLOUT, 0};
+    ::poll(&entry, 1, deadline.poll_timeout());
+  }
+  return id;
+}
+
+Result<Json> Connection::answer(std::int64_t id, Deadline deadline) {
+  return exchange({}, id, deadline, {});
+}
+
+Result<Json> Connection::exchange(Unsent unsent, std::int64_t id, Deadline deadline,
                                   const EventHandler& on_event) {
-  std::string_view unsent = request;
-  send_some(unsent);  // most requests fit: no need to ask before
+  if (!unsent.empty()) send_some(unsent);  // most requests fit: no need to ask before
   for (;;) {
     if (std::optional<Result<Json>> reply = take_reply(id, on_event)) {
       // Half a request that is answered already cannot be taken back.
@@ -139,10 +159,17 @@ Result<Json> Connection::exchange(std::string_view request, std::int64_t id, Dea
   }
 }
 
-void Connection::send_some(std::string_view& unsent) {
-  const ssize_t sent = ::send(socket_.get(), unsent.data(), unsent.size(), MSG_NOSIGNAL);
+void Connection::send_some(Unsent& unsent) {
+  iovec parts[] = {{const_cast<char*>(unsent.head.data()), unsent.head.size()},
+                   {const_cast<char*>(unsent.data.data()), unsent.data.size()}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = std::size(parts);
+  const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
   if (sent >= 0) {
-    unsent.remove_prefix(static_cast<size_t>(sent));
+    const size_t of_head = std::min(unsent.head.size(), static_cast<size_t>(sent));
+    unsent.head.remove_prefix(of_head);
+    unsent.data.remove_prefix(static_cast<size_t>(sent) - of_head);
   } else if (errno != EAGAIN && errno != EINTR) {
     unsent = {};  // the peer has closed; what it said before is still to be read
   }

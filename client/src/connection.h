@@ -39,6 +39,11 @@ class Connection {
   Result<Json> call(std::string_view method, Json& params, Deadline deadline,
                     const EventHandler& on_event = {});
 
+  /// The two halves of a `write`, so that several can be on the way: sends one, whose number answer() then
+  /// takes, in the same order. The bytes are sent as they lie. Look at state() after either.
+  Result<std::int64_t> send_write(const Json& params, std::string_view data, Deadline deadline);
+  Result<Json> answer(std::int64_t id, Deadline deadline);
+
   State state() const { return state_; }
   /// Whether the other end has closed (asked before a call, so that one may not fail for an old connection's
   /// sake).
@@ -49,9 +54,14 @@ class Connection {
 
  private:
   Connection(io::UniqueFd socket, io::UniqueFd supervisor);
-  Result<Json> exchange(std::string_view request, std::int64_t id, Deadline deadline,
-                        const EventHandler& on_event);
-  void send_some(std::string_view& unsent);
+  /// What of a frame is still to be sent.
+  struct Unsent {
+    std::string_view head;
+    std::string_view data;
+    bool empty() const { return head.empty() && data.empty(); }
+  };
+  Result<Json> exchange(Unsent unsent, std::int64_t id, Deadline deadline, const EventHandler& on_event);
+  void send_some(Unsent& unsent);
   void receive_some();
   std::optional<Result<Json>> take_reply(std::int64_t id, const EventHandler& on_event);
 

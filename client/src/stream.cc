@@ -5,6 +5,7 @@
 #include <string>
 
 #include "client/src/replies.h"
+#include "client/src/stdin_writing.h"
 #include "client/src/stream_names.h"
 #include "client/src/stream_reading.h"
 #include "client/src/task_core.h"
@@ -117,17 +118,7 @@ WriteResult Stream::write(std::string_view data) const {
 }
 
 void Stream::write_all(std::string_view data) const {
-  Backoff backoff;  // nobody tells us when there is room again
-  do {
-    Result<Json> reply = task_->call("write", write_params(name_, data.substr(0, wire::kMaxWriteData)));
-    if (!reply && reply.error().code == ErrorCode::kWouldBlock) {
-      backoff.wait(Deadline::never());
-      continue;
-    }
-    const std::uint64_t accepted = to_write_result(value_or_throw(std::move(reply))).accepted;
-    if (accepted > 0) backoff = Backoff();
-    data.remove_prefix(std::min<std::uint64_t>(accepted, data.size()));
-  } while (!data.empty());
+  value_or_throw(write_whole(*task_, name_, data));
 }
 
 void Stream::close(bool immediate) const {

@@ -168,6 +168,24 @@ Result<Json> TaskCore::call(std::string_view method, Json params, Deadline until
   }
 }
 
+/// The failure of a call that is not tried again.
+Failure TaskCore::given_up(Failure failure) {
+  if (connection_->state() == Connection::State::kOpen) return failure;
+  if (connection_->state() == Connection::State::kClosed) failure = why_closed();
+  disconnect();
+  return failure;
+}
+
+Result<std::int64_t> TaskCore::send_write(const Json& params, std::string_view data) {
+  Result<std::int64_t> sent = connection_->send_write(params, data, deadline());
+  return sent ? sent : fail(given_up(std::move(sent).error()));
+}
+
+Result<Json> TaskCore::answer(std::int64_t write) {
+  Result<Json> reply = connection_->answer(write, deadline());
+  return reply ? std::move(reply) : fail(given_up(std::move(reply).error()));
+}
+
 Result<Json> TaskCore::snapshot() {
   const Result<const TaskDirectory*> where = directory();
   if (!where) return fail(Failure(where.error()));

@@ -55,6 +55,11 @@ class TaskCore {
     return call(method, std::move(params), deadline());
   }
 
+  /// Writes to stdin of which several may be on the way; see Connection. Only after a call() that was
+  /// answered, which has made the connection.
+  Result<std::int64_t> send_write(const Json& params, std::string_view data);
+  Result<Json> answer(std::int64_t write);
+
   /// What is published, without what is nobody's business.
   Result<Json> snapshot();
   /// The same from what a search has read, where this task comes from one; the members named, or all.
@@ -78,6 +83,7 @@ class TaskCore {
   Result<TaskDirectory> find();
   Result<TaskDirectory> find_own_task();
   Failure why_closed();
+  Failure given_up(Failure failure);
 
   pid_t pid_;
   std::optional<std::filesystem::path> pool_path_;

@@ -40,6 +40,11 @@ std::string encode_msgpack(const Json& document);
 /// A whole frame: with the newline for JSON.
 std::string encode_frame(const Json& document, Encoding encoding);
 
+/// Begins a request in msgpack whose last parameter has `size` bytes. They end the frame and may be long, so
+/// they are left to whoever sends it.
+std::string encode_request_head(const Json& id, std::string_view method, const Json& params,
+                                std::string_view last, size_t size);
+
 /// A binary value. From chars one by one it would take many times as long.
 Json binary_value(std::string_view bytes);
 /// A value for bytes: a string where they are valid UTF-8, else binary.

@@ -34,7 +34,9 @@ constexpr Param kOutputParams[] = {
     {"streams", ParamType::kStreamList, kOptional, "default: all output streams"},
     {"max_bytes", ParamType::kOffset, kOptional, "soft: at least one whole record is given"}};
 constexpr Param kWriteParams[] = {{"stream", ParamType::kStream, kRequired, "stdin"},
-                                  {"data", ParamType::kBytes, kRequired, "at most 256 KiB"}};
+                                  {"data", ParamType::kBytes, kRequired, "at most 256 KiB"},
+                                  {"follows", ParamType::kBoolean, kOptional,
+                                   "default false; true: only after a write that was taken whole"}};
 constexpr Param kCloseParams[] = {
     {"stream", ParamType::kStream, kRequired, "stdin"},
     {"immediate", ParamType::kBoolean, kOptional, "default false: after what is queued"}};
@@ -64,7 +66,7 @@ constexpr Method kMethods[] = {
     {MethodId::kRead, "read", kReadParams, false,
      "{offset, data, missed, start, consumed, limit, lost, eof}; on data: messages"},
     {MethodId::kOutput, "output", kOutputParams, true, "{chunks, next, lost, eof}; consumes nothing"},
-    {MethodId::kWrite, "write", kWriteParams, false, "{accepted, pending}"},
+    {MethodId::kWrite, "write", kWriteParams, false, "{accepted, pending, room}"},
     {MethodId::kClose, "close", kCloseParams, false, "true"},
     {MethodId::kWait, "wait", kWaitParams, true, "{fired, next, status}"},
     {MethodId::kSubscribe, "subscribe", kSubscribeParams, true, "{next}, then notifications"},

@@ -210,6 +210,29 @@ std::string encode_msgpack(const Json& document) {
   return std::move(buffer.bytes);
 }
 
+std::string encode_request_head(const Json& id, std::string_view method, const Json& params,
+                                std::string_view last, size_t size) {
+  Buffer buffer;
+  Packer packer(buffer);
+  auto pack_text = [&](std::string_view text) { pack_bytes(buffer, text.data(), text.size(), true); };
+  packer.pack_map(4);
+  pack_text("jsonrpc");
+  pack_text("2.0");
+  pack_text("id");
+  pack(buffer, id);
+  pack_text("method");
+  pack_text(method);
+  pack_text("params");
+  packer.pack_map(static_cast<uint32_t>(params.size()) + 1);
+  for (const auto& [key, value] : params.items()) {
+    pack_text(key);
+    pack(buffer, value);
+  }
+  pack_text(last);
+  packer.pack_bin(static_cast<uint32_t>(size));
+  return std::move(buffer.bytes);
+}
+
 std::string encode_frame(const Json& document, Encoding encoding) {
   if (encoding == Encoding::kMsgpack) return encode_msgpack(document);
   std::string line = encode_json(document);

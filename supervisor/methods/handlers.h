@@ -15,6 +15,7 @@ struct Call {
   const Json& params;
   wire::Encoding encoding;  ///< of the reply: it bounds the size of a page
   uint64_t clients;
+  WriteChain& writes;  ///< of this client
 };
 
 Result<Json> handle_info(const Call& call);

@@ -21,9 +21,14 @@ Result<Json> handle_write(const Call& call) {
     return fail(ErrorCode::kFrameTooLarge, "'data' has " + std::to_string(data.size()) + " bytes; at most " +
                                                std::to_string(wire::kMaxWriteData) + " are taken at once");
   }
+  if (call.params.value("follows", false) && !call.writes.before) {
+    return fail(ErrorCode::kWouldBlock,
+                "the message before was not a write, or not all of its bytes were taken: they come first");
+  }
   auto written = call.task.stdin_queue().write(data);
   if (!written) return fail(std::move(written).error());
-  return Json{{"accepted", written->accepted}, {"pending", written->pending}};
+  call.writes.now = written->accepted == data.size();
+  return Json{{"accepted", written->accepted}, {"pending", written->pending}, {"room", written->room}};
 }
 
 Result<Json> handle_close(const Call& call) {

@@ -206,6 +206,7 @@ TEST_F(StreamTest, WriteTellsHowMuchWasTaken) {
   std::uint64_t room = 300'000;
   FakeServer server(task_path(kId), [&](Peer& peer) {
     for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      EXPECT_FALSE(request.at("params").contains("follows")) << "it has not said that it knows this";
       const std::uint64_t size = request.at("params").at("data").get_binary().size();
       const std::uint64_t accepted = std::min<std::uint64_t>(size, room);
       room -= accepted;
@@ -221,6 +222,58 @@ TEST_F(StreamTest, WriteTellsHowMuchWasTaken) {
   EXPECT_EQ(task.stream("stdin").write(data).accepted, 300'000u);
   EXPECT_EQ(error_of([&] { task.stream("stdin").write(data); }), "would_block");
   task.stream("stdin").write_all(std::string(900'000, 'y'));
+  task.disconnect();
+}
+
+TEST_F(StreamTest, WritesOnTheWayAreSentAgainFromWhereOneWasCut) {
+  const io::UniqueFd alive = hold_lock(kId);
+  constexpr std::uint64_t kQueue = 1 << 20;
+  std::string taken;
+  int refused = 0;
+  FakeServer server(task_path(kId), [&](Peer& peer) {
+    bool whole = false;
+    int writes = 0;
+    for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      const Json& params = request.at("params");
+      const auto& data = params.at("data").get_binary();
+      if (params.value("follows", false) && !whole) {
+        ++refused;
+        peer.fail(request, {{"error", "would_block"}});
+        continue;
+      }
+      // Some other writer has taken the room in the meantime.
+      const std::size_t accepted = ++writes % 5 == 0 ? data.size() / 3 : data.size();
+      whole = accepted == data.size();
+      taken.append(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(accepted));
+      peer.reply(request, {{"accepted", accepted}, {"pending", 0}, {"room", kQueue}});
+    }
+  });
+  std::string data;
+  while (data.size() < 10 * kQueue)
+    data += std::to_string(data.size()) + "\n";
+  task.stream("stdin").write_all(data);
+  task.disconnect();
+  EXPECT_TRUE(taken == data);
+  EXPECT_GT(refused, 0) << "several were on the way";
+}
+
+TEST_F(StreamTest, AFailureAmongWritesOnTheWayIsTold) {
+  const io::UniqueFd alive = hold_lock(kId);
+  FakeServer server(task_path(kId), [&](Peer& peer) {
+    int writes = 0;
+    for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      if (request.at("method") == "ping") {
+        peer.reply(request, "pong");
+      } else if (++writes == 3) {
+        peer.fail(request, {{"error", "stdin_closed"}});
+      } else {
+        const std::size_t size = request.at("params").at("data").get_binary().size();
+        peer.reply(request, {{"accepted", size}, {"pending", 0}, {"room", 1 << 20}});
+      }
+    }
+  });
+  EXPECT_EQ(error_of([&] { task.stream("stdin").write_all(std::string(4 << 20, 'x')); }), "stdin_closed");
+  EXPECT_EQ(task.call("ping"), "pong") << "the replies that still came are not taken for this one's";
   task.disconnect();
 }
 

@@ -167,7 +167,7 @@ TEST_P(MethodsTest, TheContractsParametersAreThere) {
       {"stream_info", {"stream"}},
       {"read", {"stream", "offset", "count", "peek", "discard"}},
       {"output", {"cursor", "streams", "max_bytes"}},
-      {"write", {"stream", "data"}},
+      {"write", {"stream", "data", "follows"}},  // the last is an addition
       {"close", {"stream", "immediate"}},
       {"wait", {"for", "cursor", "timeout"}},
       {"subscribe", {"events", "cursor", "streams"}}};

@@ -1,4 +1,5 @@
 // Feeding a task.
+#include <algorithm>
 #include <thread>
 
 #include "tests/e2e/fixture.h"
@@ -76,6 +77,53 @@ TEST_P(StdinEncodingTest, AllBytesArriveAndTheLimitIsOfDecodedBytes) {
 
 INSTANTIATE_TEST_SUITE_P(Encodings, StdinEncodingTest, testing::Values(Encoding::kJson, Encoding::kMsgpack),
                          [](const auto& test) { return encoding_name(test.param); });
+
+TEST_P(StdinEncodingTest, AWriteThatFollowsIsTakenOnlyAfterOneThatWasTakenWhole) {
+  Task task = awkward({"sleep"});
+  RawClient client(socket_of(task), GetParam());
+  auto write = [&](size_t size, bool follows) {
+    return client.call("write",
+                       {{"stream", "stdin"}, {"data", std::string(size, 'x')}, {"follows", follows}});
+  };
+  EXPECT_EQ(error_word(write(1, true)), "would_block") << "there is none before it";
+  EXPECT_EQ(error_word(write(1, true)), "would_block") << "the one before it was refused";
+  EXPECT_EQ(write(1, false)["result"]["accepted"], 1);
+  EXPECT_EQ(write(1, true)["result"]["accepted"], 1);
+  client.result("ping");
+  EXPECT_EQ(error_word(write(1, true)), "would_block") << "the message before it was something else";
+  EXPECT_EQ(write(1, false)["result"]["accepted"], 1);
+  EXPECT_EQ(error_word(client.call("write", {{"stream", "stdin"}})), "bad_argument");
+  EXPECT_EQ(error_word(write(1, true)), "would_block");
+  RawClient other(socket_of(task), GetParam());
+  EXPECT_EQ(write(1, false)["result"]["accepted"], 1);
+  EXPECT_EQ(other.result("write", {{"stream", "stdin"}, {"data", "y"}})["accepted"], 1);
+  EXPECT_EQ(write(1, true)["result"]["accepted"], 1) << "another client's writes come between";
+  constexpr size_t kPiece = 200'000;
+  Json last;
+  do {
+    last = write(kPiece, false)["result"];
+    EXPECT_EQ(last["room"].get<uint64_t>(), (1u << 20) - last["pending"].get<uint64_t>());
+  } while (last["accepted"] == kPiece);
+  EXPECT_EQ(last["room"], 0);
+  EXPECT_EQ(error_word(write(0, true)), "would_block") << "the one before was taken in part only";
+  EXPECT_EQ(write(0, false)["result"]["accepted"], 0);
+}
+
+TEST_F(StdinTest, TwoWritersAtOnceLoseNothing) {
+  Task task = spawn({.exec = {"cat"}, .buffer = 32u << 20});
+  auto write = [&](char letter) {
+    Task own(task.pid(), pool().path());
+    own.stream("stdin").write_all(std::string(kTenMebibytes, letter));
+  };
+  std::thread other([&] { write('a'); });
+  write('b');
+  other.join();
+  task.stream("stdin").close();
+  wait_eof(task);
+  const std::string back = task.stream("stdout").read().data;
+  EXPECT_EQ(std::count(back.begin(), back.end(), 'a'), kTenMebibytes);
+  EXPECT_EQ(std::count(back.begin(), back.end(), 'b'), kTenMebibytes);
+}
 
 TEST_F(StdinTest, ClosingGivesTheChildEofAndLaterWritesAreRefused) {
   Task task = awkward({"echo"});

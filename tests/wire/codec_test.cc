@@ -2,6 +2,7 @@
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/message.h"
 
 namespace bgtask::wire {
 namespace {
@@ -96,6 +97,21 @@ TEST(Codec, MsgpackExtensionsAndOtherKeysAreRefused) {
   EXPECT_FALSE(decode_msgpack(std::string("\x81\xa1\xff\x02", 4), request_limits()));  // no UTF-8
   EXPECT_FALSE(decode_msgpack(std::string("\x01\x02", 2), request_limits()));          // two objects
   EXPECT_FALSE(decode_msgpack(std::string("\x92\x01", 2), request_limits()));          // cut short
+}
+
+TEST(Codec, ARequestWhoseBytesFollowIsOneMessage) {
+  const std::string bytes(70'000, '\xff');
+  const Json params{{"stream", "stdin"}, {"follows", true}};
+  const auto decoded =
+      decode_msgpack(encode_request_head(7, "write", params, "data", bytes.size()) + bytes, reply_limits());
+  ASSERT_TRUE(decoded);
+  Json whole = params;
+  whole["data"] = binary_value(bytes);
+  EXPECT_EQ(*decoded, make_request(7, "write", whole));
+}
+
+TEST(Codec, TheLastOfTwoMembersWithTheSameKeyCounts) {
+  EXPECT_EQ(*decode_msgpack("\x82\xa1k\x01\xa1k\x02", request_limits()), (Json{{"k", 2}}));
 }
 
 TEST(Codec, NotJson) {

@@ -1,0 +1,85 @@
+#include "client/src/stdin_writing.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+
+#include "client/src/deadline.h"
+#include "client/src/replies.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+
+namespace bgtask {
+namespace {
+
+constexpr std::size_t kMostOnTheWay = 8;
+/// A write that is less, though there is more to write, costs more than waiting for room.
+constexpr std::size_t kWorthSending = 64 * 1024;
+
+struct Sent {
+  std::int64_t id;
+  std::size_t size;
+};
+
+/// Sends without waiting for the reply to the write before, as far as there is room. Each write says that it
+/// follows on that one, so the supervisor refuses it where that was taken in part only. How much was taken:
+/// less than all where there was no room for more.
+Result<std::size_t> write_ahead(TaskCore& task, const std::string& stream, std::string_view data,
+                                std::uint64_t room) {
+  const Json params{{"stream", stream}, {"follows", true}};
+  std::deque<Sent> on_the_way;
+  std::size_t unanswered = 0;
+  std::size_t accepted = 0;
+  bool whole = true;
+  for (;;) {
+    while (whole && on_the_way.size() < kMostOnTheWay) {
+      const std::size_t fits =
+          std::min<std::uint64_t>(room - std::min<std::uint64_t>(room, unanswered), wire::kMaxWriteData);
+      const std::string_view piece = data.substr(0, fits);
+      if (piece.size() < std::min(kWorthSending, data.size()) || piece.empty()) break;
+      const Result<std::int64_t> id = task.send_write(params, piece);
+      if (!id) return fail(Failure(id.error()));
+      on_the_way.push_back({*id, piece.size()});
+      unanswered += piece.size();
+      data.remove_prefix(piece.size());
+    }
+    if (on_the_way.empty()) return accepted;
+    const Sent oldest = on_the_way.front();
+    const Result<Json> reply = task.answer(oldest.id);
+    on_the_way.pop_front();
+    unanswered -= oldest.size;
+    const bool refused = !reply && reply.error().code == ErrorCode::kWouldBlock;
+    if (!reply && !refused) return fail(Failure(reply.error()));
+    const std::size_t taken =
+        refused ? 0 : std::min(number_in(*reply, "accepted"), std::uint64_t{oldest.size});
+    accepted += taken;
+    whole = whole && taken == oldest.size;
+    room = refused ? 0 : number_in(*reply, "room");
+  }
+}
+
+}  // namespace
+
+Status write_whole(TaskCore& task, const std::string& stream, std::string_view data) {
+  Backoff backoff;  // nobody tells us when there is room again
+  do {
+    const std::string_view piece = data.substr(0, wire::kMaxWriteData);
+    const Result<Json> reply = task.call("write", {{"stream", stream}, {"data", wire::binary_value(piece)}});
+    if (!reply && reply.error().code == ErrorCode::kWouldBlock) {
+      backoff.wait(Deadline::never());
+      continue;
+    }
+    if (!reply) return fail(Failure(reply.error()));
+    const std::uint64_t accepted = std::min<std::uint64_t>(number_in(*reply, "accepted"), piece.size());
+    if (accepted > 0) backoff = Backoff();
+    data.remove_prefix(accepted);
+    // An older supervisor tells no room, and does not know of writes that follow on another.
+    const std::uint64_t room = accepted == piece.size() ? number_in(*reply, "room") : 0;
+    const Result<std::size_t> ahead = write_ahead(task, stream, data, room);
+    if (!ahead) return fail(Failure(ahead.error()));
+    data.remove_prefix(*ahead);
+  } while (!data.empty());
+  return {};
+}
+
+}  // namespace bgtask
