@@ -91,8 +91,11 @@ void Connection::take_frame(Json document, size_t frame_size) {
 }
 
 void Connection::send(const Json& message) {
+  if (!closed()) send_frame(wire::encode_frame(message, framer_.encoding()));
+}
+
+void Connection::send_frame(std::string frame) {
   if (closed()) return;
-  std::string frame = wire::encode_frame(message, framer_.encoding());
   if (pending() == 0) {
     out_ = std::move(frame);
     sent_ = 0;
@@ -107,6 +110,10 @@ void Connection::reply(const wire::Request& request, Result<Json> result) {
   if (!request.expects_reply) return;
   send(result ? wire::make_reply(request.id, std::move(*result))
               : wire::make_error(request.id, result.error()));
+}
+
+void Connection::reply(const wire::Request& request, wire::EncodedResult& result) {
+  if (request.expects_reply) send_frame(result.reply(request.id, framer_.encoding()));
 }
 
 void Connection::refuse(const Failure& failure) {

@@ -12,6 +12,7 @@
 #include "protocol/io/uv_handles.h"
 #include "protocol/ring/output_reader.h"
 #include "protocol/wire/codec.h"
+#include "protocol/wire/encoded_result.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/message.h"
 #include "supervisor/stdin_queue.h"
@@ -67,6 +68,7 @@ class Connection {
   /// Sends a message, as far as the socket takes it; the rest follows when it can.
   void send(const Json& message);
   void reply(const wire::Request& request, Result<Json> result);
+  void reply(const wire::Request& request, wire::EncodedResult& result);
   /// Sends an error that belongs to no request, and closes once it is out.
   void refuse(const Failure& failure);
   /// Closes once everything is sent, or after a while.
@@ -84,6 +86,7 @@ class Connection {
   void on_ready(int events);
   void receive();
   void process_frames();
+  void send_frame(std::string frame);
   void take_frame(Json document, size_t frame_size);
   void flush();
   bool write_out();

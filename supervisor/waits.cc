@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace bgtask::supervisor {
 namespace {
@@ -37,42 +38,46 @@ void Waits::add(Connection& connection, wire::Request request) {
     wait.due = now() + static_cast<uint64_t>(std::ceil(params["timeout"].get<double>() * 1000));
   }
   wait.request = std::move(request);
-  if (auto reply = outcome(wait, facts_())) return connection.reply(wait.request, *std::move(reply));
+  if (auto fired = outcome(wait, facts_())) return connection.reply(wait.request, result(*fired));
   connection.expect_reply();
   waits_.push_back(std::move(wait));
   arm();
 }
 
-std::optional<Json> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
-  auto fired = [&](const char* what, uint64_t next) {
-    Json reply = Json::object();  // a list of pairs would be made and copied first, and many may wait
-    reply["fired"] = what;
-    reply["next"] = next;
-    reply["status"] = status_();
-    return reply;
-  };
-  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return fired("output", facts.next);
-  if (wait.exit && facts.exited) return fired("exit", facts.next);
+Json Waits::result(const Outcome& outcome) const {
+  Json result = Json::object();
+  result["fired"] = std::string(outcome.fired);
+  result["next"] = outcome.next;
+  result["status"] = status_();
+  return result;
+}
+
+std::optional<Waits::Outcome> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
+  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return Outcome{"output", facts.next};
+  if (wait.exit && facts.exited) return Outcome{"exit", facts.next};
   // Waiting for output that can no longer come ends too, unless the end that was also asked for is still to
   // come.
-  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof) return fired("eof", facts.next);
-  if (wait.due && *wait.due <= uv_now(loop_.get())) return fired("timeout", wait.cursor);
+  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof) return Outcome{"eof", facts.next};
+  if (wait.due && *wait.due <= uv_now(loop_.get())) return Outcome{"timeout", wait.cursor};
   return std::nullopt;
 }
 
 void Waits::check() {
   if (waits_.empty()) return;
   WaitFacts facts = facts_();
+  // All who follow a task are told the same, with the state in which it was then.
+  std::optional<std::pair<Outcome, wire::EncodedResult>> told;
   for (auto wait = waits_.begin(); wait != waits_.end();) {
-    auto reply = outcome(*wait, facts);
-    if (!reply) {
+    auto fired = outcome(*wait, facts);
+    if (!fired) {
       ++wait;
       continue;
     }
     // Out of the list first: sending may end the connection, which then forgets its waits.
     Wait done = std::move(*wait);
     waits_.erase(wait);
-    done.connection->reply(done.request, *std::move(reply));
+    if (!told || told->first != *fired) told.emplace(*fired, wire::EncodedResult(result(*fired)));
+    done.connection->reply(done.request, told->second);
     done.connection->reply_given();
     facts = facts_();  // a request that came with the reply's going out may have changed them
     wait = waits_.begin();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <optional>
+#include <string_view>
 
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/message.h"
@@ -40,8 +41,15 @@ class Waits {
     uint64_t cursor;
     std::optional<uint64_t> due;  // milliseconds of the loop's clock
   };
-  /// The reply, if it is time for one.
-  std::optional<Json> outcome(const Wait& wait, const WaitFacts& facts) const;
+  /// What there is to tell.
+  struct Outcome {
+    std::string_view fired;
+    uint64_t next;
+    bool operator==(const Outcome&) const = default;
+  };
+  /// Nothing where it is not time yet.
+  std::optional<Outcome> outcome(const Wait& wait, const WaitFacts& facts) const;
+  Json result(const Outcome& outcome) const;
   void arm();
   uint64_t now();
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/wire/codec.h"
+#include "protocol/wire/encoded_result.h"
+
 namespace bgtask::wire {
 namespace {
 
@@ -48,6 +51,16 @@ TEST(Reply, ResultAndErrorComeBack) {
   EXPECT_EQ(reply.error().message, "it is locked");
   EXPECT_EQ(reply.error().os_error, 11);
   EXPECT_EQ(reply.error().data["holder"], 5);
+}
+
+TEST(Reply, OneResultGoesToManyInEitherEncoding) {
+  const Json result{{"fired", "output"}, {"next", 70'000}, {"status", {{"reason", nullptr}}}};
+  EncodedResult encoded(result);
+  for (const Json& id : {Json(1), Json(1u << 31), Json("näme"), Json(nullptr)}) {
+    const Json expected = make_reply(id, result);
+    EXPECT_EQ(encoded.reply(id, Encoding::kJson), encode_frame(expected, Encoding::kJson));
+    EXPECT_EQ(encoded.reply(id, Encoding::kMsgpack), encode_frame(expected, Encoding::kMsgpack));
+  }
 }
 
 TEST(Reply, UnknownWordsSurvive) {

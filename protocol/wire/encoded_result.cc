@@ -1,0 +1,19 @@
+#include "protocol/wire/encoded_result.h"
+
+namespace bgtask::wire {
+
+// A message is put together from encoded parts: in both encodings they stand one after the other.
+std::string EncodedResult::reply(const Json& id, Encoding encoding) {
+  if (encoding == Encoding::kJson) {
+    if (json_.empty()) json_ = R"(,"jsonrpc":"2.0","result":)" + encode_json(result_) + "}\n";
+    return R"({"id":)" + encode_json(id) + json_;
+  }
+  if (msgpack_.empty())
+    msgpack_ =
+        "\xa7jsonrpc\xa3"
+        "2.0\xa6result" +
+        encode_msgpack(result_);
+  return "\x83\xa2id" + encode_msgpack(id) + msgpack_;  // a map of three
+}
+
+}  // namespace bgtask::wire
