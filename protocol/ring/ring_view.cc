@@ -51,6 +51,18 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
   return a + std::min(b, UINT64_MAX - a);
 }
 
+// Makes `text` as long as `write(address)`, which writes at most `size` characters, says; where the library
+// can, without filling it with zeros first.
+template <class Write>
+void fill(std::string& text, size_t size, const Write& write) {
+#ifdef __cpp_lib_string_resize_and_overwrite
+  text.resize_and_overwrite(size, [&](char* to, size_t) { return write(to); });
+#else
+  text.resize(size);
+  text.resize(write(text.data()));
+#endif
+}
+
 // The part of a header that changes, as plain numbers in the order of the file.
 struct Snapshot {
   uint32_t sequence, eof, error, marked;
@@ -261,15 +273,19 @@ ByteRead read_bytes(const RingView& ring, uint64_t offset, uint64_t count) {
     result.data.clear();
     if (begin >= end) break;
     const uint64_t length = std::min(end - begin, kMaxRead);
-    result.data.resize(length);
-    const uint64_t intact = ring.copy_tail(begin, length, reinterpret_cast<std::byte*>(result.data.data()));
+    uint64_t intact = 0;
+    fill(result.data, length, [&](char* to) {
+      intact = ring.copy_tail(begin, length, reinterpret_cast<std::byte*>(to));
+      const uint64_t gone = intact - begin;
+      if (gone > 0) std::memmove(to, to + gone, length - gone);
+      return length - gone;
+    });
     if (intact > begin) {
       // Gone for good if start has passed it; else the writer may yet leave it as it is.
       const bool gone = ring.positions().start > begin;
       if (!gone && ring.wait_for_writer(attempt)) continue;
       if (gone && intact == begin + length && attempt < kYields) continue;
     }
-    result.data.erase(0, intact - begin);
     result.offset = intact;
     break;
   }
