@@ -42,10 +42,11 @@ class Crowd:
         return self.bench.checked([self.bench.bgtask, "--pool", self.pool, *argv], env=plain_environment())
 
     def down(self) -> None:
-        """By pid: a supervisor that is sent TERM deletes its task."""
-        for pid in self.pids:
+        """By pid: a supervisor that is sent TERM deletes its task. What came up of a crowd that did not come up whole is found by name."""
+        pids = self.pids or ([int(name) for name in os.listdir(self.pool) if name.isdigit()] if self.pool.exists() else [])
+        for pid in pids:
             _signal(pid, signal.SIGTERM)
-        _until_gone(self.pids)
+        _until_gone(pids)
         left = [name for name in os.listdir(self.pool)] if self.pool.exists() else []
         self.pids = []
         if left:

@@ -38,9 +38,10 @@ class Peer:
 
     def down(self) -> None:
         """Ends all that was started, whatever it became: by the mark that it inherited."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + 2
-            while (left := self.pids()) and time.monotonic() < deadline:
+        for number, seconds in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 60.0)):
+            deadline = 0.0
+            while (left := self.pids()) and (not deadline or time.monotonic() < deadline):
+                deadline = deadline or time.monotonic() + seconds  # to find a crowd takes its time, too
                 for pid in left:
                     try:
                         os.kill(pid, number)
