@@ -90,6 +90,8 @@ std::size_t colour_length(std::string_view text) {
 }  // namespace
 
 std::string escaped(std::string_view text) {
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "cli/escaping.h"
 
@@ -103,27 +104,24 @@ std::string plain_text(const Json& value) {
   return value.is_string() ? value.get<std::string>() : json_line(value);
 }
 
-std::string table(const std::vector<Column>& columns, const std::vector<std::vector<Cell>>& rows,
+std::string table(const std::vector<Column>& columns, std::vector<std::vector<Cell>> rows,
                   const TableStyle& style) {
-  std::vector<std::vector<Cell>> lines;
-  if (style.header) {
-    lines.emplace_back();
-    for (const auto& column : columns)
-      lines.back().push_back({column.title, Colour::kNone});
+  for (auto& row : rows) {
+    for (auto& cell : row)
+      cell.text = escaped(cell.text);
   }
-  for (const auto& row : rows) {
-    lines.emplace_back();
-    for (const auto& cell : row)
-      lines.back().push_back({escaped(cell.text), cell.colour});
-  }
+  std::vector<Cell> titles;
+  for (const auto& column : columns)
+    titles.push_back({column.title, Colour::kNone});
+  if (style.header) rows.insert(rows.begin(), std::move(titles));
   Layout layout{columns, std::vector<std::size_t>(columns.size()), style};
-  for (const auto& cells : lines) {
+  for (const auto& cells : rows) {
     for (std::size_t i = 0; i < cells.size(); ++i) {
       layout.widths[i] = std::max(layout.widths[i], display_width(cells[i].text));
     }
   }
   std::string out;
-  for (const auto& cells : lines)
+  for (const auto& cells : rows)
     out += line(cells, layout);
   return out;
 }

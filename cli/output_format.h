@@ -37,7 +37,7 @@ struct TableStyle {
 };
 
 /// Columns as wide as their widest cell, two blanks apart, no blanks at line ends.
-std::string table(const std::vector<Column>& columns, const std::vector<std::vector<Cell>>& rows,
+std::string table(const std::vector<Column>& columns, std::vector<std::vector<Cell>> rows,
                   const TableStyle& style);
 
 }  // namespace bgtask::cli

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <utility>
 
 #include "cli/conditions.h"
 #include "cli/sizes_and_times.h"
@@ -74,24 +75,6 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
-std::vector<Cell> row(const Json& info, bool wide, double now) {
-  const std::string name = task_name(info);
-  std::vector<Cell> cells = {
-      {text_at(info, "pid")},         {name.empty() ? kAbsent : name}, state_cell(info),
-      {ago(info, "started_at", now)}, {ago(info, "ended_at", now)},    exit_cell(info)};
-  if (wide) {
-    cells.push_back({text_at(info, "child_pid")});
-    cells.push_back({user_name(info)});
-    cells.push_back({unread(info, "stdout", true)});
-    cells.push_back({unread(info, "stderr", true)});
-    cells.push_back({unread(info, "data", false)});
-    cells.push_back({text_at(info, "cwd")});
-  }
-  const Json* command = find_value(info, "command");
-  cells.push_back({command == nullptr ? kAbsent : command_line(*command)});
-  return cells;
-}
-
 std::vector<Column> columns(bool wide) {
   std::vector<Column> all = {{"PID", true}, {"NAME", false}, {"STATE", false},
                              {"AGE", true}, {"ENDED", true}, {"EXIT", true}};
@@ -120,11 +103,26 @@ std::string command_line(const Json& command) {
   return text;
 }
 
-std::string task_table(const std::vector<Json>& documents, bool wide, double now, const TableStyle& style) {
-  std::vector<std::vector<Cell>> rows;
-  for (const auto& info : documents)
-    rows.push_back(row(info, wide, now));
-  return table(columns(wide), rows, style);
+std::vector<Cell> task_row(const Json& info, bool wide, double now) {
+  const std::string name = task_name(info);
+  std::vector<Cell> cells = {
+      {text_at(info, "pid")},         {name.empty() ? kAbsent : name}, state_cell(info),
+      {ago(info, "started_at", now)}, {ago(info, "ended_at", now)},    exit_cell(info)};
+  if (wide) {
+    cells.push_back({text_at(info, "child_pid")});
+    cells.push_back({user_name(info)});
+    cells.push_back({unread(info, "stdout", true)});
+    cells.push_back({unread(info, "stderr", true)});
+    cells.push_back({unread(info, "data", false)});
+    cells.push_back({text_at(info, "cwd")});
+  }
+  const Json* command = find_value(info, "command");
+  cells.push_back({command == nullptr ? kAbsent : command_line(*command)});
+  return cells;
+}
+
+std::string task_table(std::vector<std::vector<Cell>> rows, bool wide, const TableStyle& style) {
+  return table(columns(wide), std::move(rows), style);
 }
 
 }  // namespace bgtask::cli

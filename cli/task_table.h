@@ -10,10 +10,12 @@
 
 namespace bgtask::cli {
 
-/// The columns PID NAME STATE AGE ENDED EXIT COMMAND; `wide` adds CHILD USER OUT ERR DATA (unread bytes,
-/// messages) and CWD before the command. `documents` are info documents; what is missing in one is shown as
-/// "-". `now` is the time ages are counted from.
-std::string task_table(const std::vector<Json>& documents, bool wide, double now, const TableStyle& style);
+/// A task's cells in the columns PID NAME STATE AGE ENDED EXIT COMMAND; `wide` adds CHILD USER OUT ERR DATA
+/// (unread bytes, messages) and CWD before the command. What is missing in the info document is shown as "-".
+/// `now` is the time ages are counted from.
+std::vector<Cell> task_row(const Json& info, bool wide, double now);
+/// Such rows below their titles.
+std::string task_table(std::vector<std::vector<Cell>> rows, bool wide, const TableStyle& style);
 
 /// A command as one would type it: words with anything unusual in them are quoted.
 std::string command_line(const Json& command);

@@ -1,6 +1,7 @@
 // bgtask ls: the tasks of a pool.
 
 #include <chrono>
+#include <utility>
 
 #include "cli/console.h"
 #include "cli/escaping.h"
@@ -33,15 +34,7 @@ class LsVerb : public Verb {
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
     Selection selection = select(session, selector_);
-    std::vector<Json> documents;
-    for (const Task& task : selection.tasks) {
-      try {
-        documents.push_back(task.published(members()));
-      } catch (const Error& error) {
-        if (error.code() != "not_found") throw;  // deleted since it was found: there is nothing to list
-      }
-    }
-    write_stdout(text(documents));
+    write_stdout(text(selection.tasks));
     return selection.complete ? 0 : kExitFailure;
   }
 
@@ -55,22 +48,42 @@ class LsVerb : public Verb {
     return {};
   }
 
-  std::string text(const std::vector<Json>& documents) const {
-    if (quiet_) return lines(documents, [](const Json& info) { return plain_text(info.at("pid")); });
-    if (format_ == "name") return lines(documents, name_or_pid);
-    if (format_ == "json") return json_text(Json(documents)) + "\n";
-    if (format_ == "jsonl") return lines(documents, json_line);
+  std::string text(const std::vector<Task>& tasks) const {
+    if (quiet_) return lines(tasks, [](const Json& info) { return plain_text(info.at("pid")); });
+    if (format_ == "name") return lines(tasks, name_or_pid);
+    if (format_ == "jsonl") return lines(tasks, json_line);
+    if (format_ == "json") {
+      Json all = Json::array();
+      for_each(tasks, [&](Json info) { all.push_back(std::move(info)); });
+      return json_text(all) + "\n";
+    }
     const double now =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     const bool wide = format_ == "wide";
-    return task_table(documents, wide, now, {!no_header_, colours_wanted(), wide ? 0 : terminal_width()});
+    std::vector<std::vector<Cell>> rows;
+    for_each(tasks, [&](const Json& info) { rows.push_back(task_row(info, wide, now)); });
+    return task_table(std::move(rows), wide, {!no_header_, colours_wanted(), wide ? 0 : terminal_width()});
+  }
+
+  // One document at a time: those of a thousand tasks are memory that the kernel would have to clear.
+  template <typename Action>
+  void for_each(const std::vector<Task>& tasks, const Action& action) const {
+    for (const Task& task : tasks) {
+      Json info;
+      try {
+        info = task.published(members());
+      } catch (const Error& error) {
+        if (error.code() != "not_found") throw;
+        continue;  // deleted since it was found: there is nothing to list
+      }
+      action(std::move(info));
+    }
   }
 
   template <typename Line>
-  static std::string lines(const std::vector<Json>& documents, const Line& line) {
+  std::string lines(const std::vector<Task>& tasks, const Line& line) const {
     std::string all;
-    for (const auto& info : documents)
-      all += line(info) + "\n";
+    for_each(tasks, [&](const Json& info) { all += line(info) + "\n"; });
     return all;
   }
 

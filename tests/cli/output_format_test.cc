@@ -45,7 +45,8 @@ TEST(TaskTable, ShowsWhatADocumentHasAndDashesForTheRest) {
                       {"started_at", 1000},
                       {"ended_at", 1060},
                       {"status", {{"state", "exited"}, {"exit_code", nullptr}, {"signal", "KILL"}}}};
-  EXPECT_EQ(task_table({ended, Json::object()}, false, 1120, {.header = false}),
+  EXPECT_EQ(task_table({task_row(ended, false, 1120), task_row(Json::object(), false, 1120)}, false,
+                       {.header = false}),
             "4711  we\\nb  exited  2m  1m  KILL  sh -c 'it'\\''s \\e[2J'\n"
             "   -  -      -        -   -     -  -\n");
 }
