@@ -204,6 +204,8 @@ def _attempt(row: Row, function: Callable):
     try:
         return function()
     except Exception as error:  # of anything a contender may do; said in the table, and the run goes on
+        while error.__context__ is not None:  # what went wrong first, not what cleaning up after it met
+            error = error.__context__
         row.failure = row.failure or f"{type(error).__name__}: {error}"
         print(f"    {row.contender.name}: {row.failure}", file=sys.stderr, flush=True)
         return None

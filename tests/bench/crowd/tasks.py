@@ -44,9 +44,8 @@ class Crowd:
     def down(self) -> None:
         """By pid: a supervisor that is sent TERM deletes its task. What came up of a crowd that did not come up whole is found by name."""
         pids = self.pids or ([int(name) for name in os.listdir(self.pool) if name.isdigit()] if self.pool.exists() else [])
-        for pid in pids:
-            _signal(pid, signal.SIGTERM)
-        _until_gone(pids)
+        # A delete is given up where what was killed has not ended in time, as may happen with thousands at once: then once more.
+        _until_gone(pids, again=signal.SIGTERM)
         left = [name for name in os.listdir(self.pool)] if self.pool.exists() else []
         self.pids = []
         if left:
@@ -153,11 +152,17 @@ def _signal(pid: int, number: int) -> None:
         pass
 
 
-def _until_gone(pids: list[int], patience: float = 120.0) -> None:
+def _until_gone(pids: list[int], again: int = 0, patience: float = 120.0) -> None:
+    """`again`: a signal that is sent to them, and every ten seconds to those that are left."""
     deadline = time.monotonic() + patience
+    due = 0.0
     while left := [pid for pid in pids if _alive(pid)]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{len(left)} processes do not end")
+        if again and time.monotonic() >= due:
+            due = time.monotonic() + 10
+            for pid in left:
+                _signal(pid, again)
         time.sleep(0.05)
 
 
