@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "cli/console.h"
 #include "cli/exit_status.h"
@@ -175,7 +176,8 @@ int for_each_task(Session& session, const Selector& selector, const std::string&
   Selection selection = select(session, selector);
   if (selection.tasks.empty() && selection.complete && !selector.missing_ok) say("no task matches");
   int status = selection.complete ? 0 : kExitFailure;
-  for (Task& task : selection.tasks) {
+  for (Task& selected : selection.tasks) {
+    Task task = std::move(selected);  // its connection ends with it: thousands would be more than may be open
     try {
       action(task);
     } catch (const Error& error) {
