@@ -19,19 +19,25 @@ namespace {
 constexpr size_t kMaxLine = 2048;
 constexpr uint64_t kForkNoExec = 0x40;  // PF_FORKNOEXEC of include/linux/sched.h
 
-// Field `number` of the line as proc(5) counts them; only for those after the command's name, which may
-// itself hold parentheses and blanks.
-std::string_view field(std::string_view line, int number) {
-  const size_t name_end = line.rfind(')');
-  if (name_end == std::string_view::npos) return {};
-  line.remove_prefix(std::min(name_end + 2, line.size()));
-  for (int at = 3; at < number; ++at) {
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos) return {};
-    line.remove_prefix(space + 1);
+// The fields after the command's name, by the numbers that proc(5) gives them; to be asked for in ascending
+// order.
+class Fields {
+ public:
+  explicit Fields(std::string_view from_state) : rest_(from_state) {}
+
+  // Empty if there is none.
+  std::string_view at(int number) {
+    for (; number_ < number; ++number_) {
+      const size_t space = rest_.find(' ');
+      rest_.remove_prefix(space == std::string_view::npos ? rest_.size() : space + 1);
+    }
+    return rest_.substr(0, rest_.find(' '));
   }
-  return line.substr(0, line.find(' '));
-}
+
+ private:
+  std::string_view rest_;
+  int number_ = 3;
+};
 
 uint64_t number_in(std::string_view text) {
   uint64_t value = 0;
@@ -53,18 +59,21 @@ Result<ProcessStat> process_stat(pid_t pid) {
   } while (size < 0 && errno == EINTR);
   if (size < 0) return fail_errno(std::string("cannot read ") + path, errno == ESRCH ? ENOENT : errno);
   const std::string_view line(buffer, static_cast<size_t>(size));
-  const std::string_view state = field(line, 3);
+  // The name may itself hold parentheses and blanks.
+  const size_t name = line.find('(') + 1;
+  const size_t name_end = std::min(line.rfind(')'), line.size());
+  Fields fields(line.substr(std::min(name_end + 2, line.size())));
+  const std::string_view state = fields.at(3);
   if (state.empty()) return fail(ErrorCode::kNotFound, std::string(path) + " is empty");
   ProcessStat stat;
-  const size_t name = line.find('(') + 1;
-  stat.name = line.substr(name, line.rfind(')') - name);
+  stat.name = line.substr(name, name_end - name);
   stat.state = state.front();
-  stat.parent = static_cast<pid_t>(number_in(field(line, 4)));
-  stat.before_exec = (number_in(field(line, 9)) & kForkNoExec) != 0;
-  stat.user_ticks = number_in(field(line, 14));
-  stat.system_ticks = number_in(field(line, 15));
-  stat.threads = number_in(field(line, 20));
-  stat.start_ticks = number_in(field(line, 22));
+  stat.parent = static_cast<pid_t>(number_in(fields.at(4)));
+  stat.before_exec = (number_in(fields.at(9)) & kForkNoExec) != 0;
+  stat.user_ticks = number_in(fields.at(14));
+  stat.system_ticks = number_in(fields.at(15));
+  stat.threads = number_in(fields.at(20));
+  stat.start_ticks = number_in(fields.at(22));
   return stat;
 }
 
