@@ -429,10 +429,10 @@ Status look_at(StartedChild& child) {
   return {};
 }
 
-// The library's fork knows nothing of control groups; the child of this one calls nothing that would miss
-// what it does beside (see above).
+// Without what fork() does beside: the library's handlers and libuv's are for children that go on to use
+// them, and this one makes system calls only (see above).
 pid_t fork_into(const ControlGroup* group) {
-  if (group == nullptr) return ::fork();
+  if (group == nullptr) return ::_Fork();
   clone_args arguments{};
   arguments.flags = CLONE_INTO_CGROUP;
   arguments.exit_signal = SIGCHLD;
