@@ -136,16 +136,17 @@ Status TaskFiles::share(const char* name) const {
 }
 
 Result<io::UniqueFd> TaskFiles::listen(Endpoint endpoint) {
-  const std::string name = name_of(endpoint), fresh = name + ".new";
-  ::unlinkat(directory(), fresh.c_str(), 0);
+  // Under a temporary name it is ours alone; it gets what it is to have before anybody looks for it. In a
+  // directory that nobody knows yet every name is such a one.
+  const std::string name = name_of(endpoint), fresh = out_of_sight() ? name : name + ".new";
+  if (!out_of_sight()) ::unlinkat(directory(), fresh.c_str(), 0);
   auto fd = io::listen_at(directory(), fresh.c_str(), kBacklog);
   if (!fd) return fd;
-  // Under its temporary name it was ours alone; it gets what it is to have before anybody looks for it.
   bool shared = endpoint == Endpoint::kRead && group_;
   struct stat st {};
   if ((shared && ::fchmodat(directory(), fresh.c_str(), 0660, 0) != 0) ||
       ::fstatat(directory(), fresh.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-      ::renameat(directory(), fresh.c_str(), directory(), name.c_str()) != 0) {
+      (!out_of_sight() && ::renameat(directory(), fresh.c_str(), directory(), name.c_str()) != 0)) {
     return fail_errno("cannot put the socket '" + name + "' in place", errno);
   }
   sockets_[static_cast<size_t>(endpoint)] = st.st_ino;
@@ -291,7 +292,7 @@ Status TaskFiles::remove() {
   auto place = in_place();
   if (!place) return fail(std::move(place).error());
   bool named = *place;
-  if (named && name_.front() != '.') {
+  if (named && !out_of_sight()) {
     std::string hidden = ".del-" + io::random_token().value_or(std::to_string(::getpid()));
     named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;
     if (!named && errno != ENOENT) return fail_errno("cannot withdraw the task directory", errno);

@@ -54,6 +54,24 @@ TEST_F(TaskFilesTest, HiddenUntilPublishedGoneWhenRemoved) {
   EXPECT_EQ(entries(), 0u);
 }
 
+// Where nobody looks yet there is nothing to be careful of, but a task that can be seen is never without its
+// socket.
+TEST_F(TaskFilesTest, APublishedSocketIsReplacedByAnother) {
+  TaskFiles files = make();
+  const auto first = files.listen(Endpoint::kControl);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(files.in_place(Endpoint::kControl));
+  EXPECT_FALSE(files.listen(Endpoint::kControl)) << "the name is taken";
+  ASSERT_TRUE(files.publish(4711));
+  const auto second = files.listen(Endpoint::kControl);
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(files.in_place(Endpoint::kControl));
+  EXPECT_FALSE(fs::exists(pool_ / "4711" / "socket.new"));
+  struct stat st {};
+  ASSERT_EQ(::stat((pool_ / "4711" / "socket").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 07777, 0600u);
+}
+
 TEST_F(TaskFilesTest, TheLockIsHeldAndLetGo) {
   {
     TaskFiles files = make();
