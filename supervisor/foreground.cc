@@ -169,8 +169,10 @@ int run_foreground(int argc, char** argv) {
   startup.report = [&failed](const Result<Json>& result) {
     if (!result) failed = complain(result.error());
   };
-  int status = supervise(std::move(startup));
-  return failed != 0 ? failed : status;
+  ServicePtr service = begin(std::move(startup));
+  if (!service) return failed;
+  serve(std::move(service));
+  return 0;
 }
 
 }  // namespace bgtask::supervisor

@@ -56,12 +56,12 @@ void send_report(int fd, const Result<Json>& result) {
   }
 }
 
-int run_reporting(const std::function<void(const Result<Json>&)>& report) {
+ServicePtr begin_reporting(const std::function<void(const Result<Json>&)>& report) {
   OriginalProcess original = become_supervisor_process();
   auto startup = read_startup();
   if (!startup) {
     report(fail(std::move(startup).error()));
-    return 1;
+    return nullptr;
   }
   const wire::LaunchSpec& spec = startup->spec;
   if (spec.kill_on_supervisor_death && spec.behavior != "foreground") {
@@ -69,30 +69,38 @@ int run_reporting(const std::function<void(const Result<Json>&)>& report) {
     auto guard = fork_below_guard(spec.token);
     if (!guard) {
       report(fail(std::move(guard).error()));
-      return 1;
+      return nullptr;
     }
     startup->guard = std::move(*guard);
     become_supervisor_process();
   }
   startup->original = original;
   startup->report = report;
-  return supervise(std::move(*startup));
+  return begin(std::move(*startup));
 }
 
-}  // namespace
-
-int run_launched() {
+// Not inlined: what starting needs of the stack is left again before the task is served.
+[[gnu::noinline]] ServicePtr begin_launched() {
   auto reply = std::make_shared<io::UniqueFd>(inherited(wire::kReplyFd));
   auto report = [reply](const Result<Json>& result) {
     send_report(reply->get(), result);
     reply->reset();
   };
   try {
-    return run_reporting(report);
+    return begin_reporting(report);
   } catch (const std::bad_alloc&) {
     report(fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory"));
-    return 1;
+    return nullptr;
   }
+}
+
+}  // namespace
+
+int run_launched() {
+  ServicePtr service = begin_launched();
+  if (!service) return 1;
+  serve(std::move(service));
+  return 0;
 }
 
 }  // namespace bgtask::supervisor

@@ -143,57 +143,65 @@ Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
   return listening;
 }
 
-// A task and who serves it. Not on the stack, of which an idle supervisor then needs little: starting has
-// left room for them on the heap.
-struct Served {
+}  // namespace
+
+struct Service {
+  io::Loop loop;
   std::unique_ptr<Task> task;
-  std::unique_ptr<Supervisor> supervisor;  // none: it could not be started, which has been told
+  std::unique_ptr<Supervisor> supervisor;
 };
 
-Served serve(io::Loop& loop, std::unique_ptr<Task> task, Supervisor::Listening listening, Startup& startup) {
+void ServiceEnd::operator()(Service* service) const {
+  delete service;
+}
+
+namespace {
+
+// Whether that could be done; if not, it has been told.
+bool open_to_clients(Service& service, Supervisor::Listening listening, Startup& startup) {
   auto signals = make_signal_fd();
-  auto supervisor = std::make_unique<Supervisor>(loop, *task);
-  Status started =
-      signals ? supervisor->start(std::move(listening), std::move(*signals), std::move(startup.leader))
-              : Status(fail(std::move(signals).error()));
+  Task* task = service.task.get();
+  service.supervisor = std::make_unique<Supervisor>(service.loop, *task);
+  Status started = signals ? service.supervisor->start(std::move(listening), std::move(*signals),
+                                                       std::move(startup.leader))
+                           : Status(fail(std::move(signals).error()));
   if (!started) {
     if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
       task->tree().signal_all(SIGKILL);
       static_cast<void>(task->remove());
     }
     startup.report(fail(std::move(started).error()));
-    return {std::move(task), nullptr};
+    return false;
   }
   // Keeps no file system busy; the child has its own directory.
   if (::chdir("/") != 0) task->files().log("cannot change to /");
   startup.report(
       Json{{"pid", task->id()}, {"child_pid", task->child() ? Json(*task->child()) : Json(nullptr)}});
-  startup.report = nullptr;
-  std::string().swap(startup.encoded_spec);  // an assignment would keep the memory
-  startup.spec = {};
-  return {std::move(task), std::move(supervisor)};
+  return true;
 }
 
 std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
   return spec.share_with ? std::optional<gid_t>(spec.share_with->gid) : std::nullopt;
 }
 
-[[gnu::noinline]] Served supervise_new(io::Loop& loop, Startup& startup) {
+bool begin_new(Service& service, Startup& startup) {
   auto files =
       TaskFiles::create(std::move(startup.pool), wire::hidden_name(startup.spec), group_of(startup.spec));
   if (!files) {
     startup.report(fail(std::move(files).error()));
-    return {};
+    return false;
   }
-  auto task = std::make_unique<Task>(loop, std::move(*files), std::move(startup.spec), startup.original);
+  service.task =
+      std::make_unique<Task>(service.loop, std::move(*files), std::move(startup.spec), startup.original);
+  Task* task = service.task.get();
   auto listening = start_new(*task, std::move(startup.encoded_spec), std::move(startup.guard));
   if (!listening) {
     task->tree().signal_all(SIGKILL);  // the command may have begun before something else failed
     static_cast<void>(task->remove());
     startup.report(fail(std::move(listening).error()));
-    return {};
+    return false;
   }
-  return serve(loop, std::move(task), std::move(*listening), startup);
+  return open_to_clients(service, std::move(*listening), startup);
 }
 
 // What a status says is not to be trusted to be what we would have written.
@@ -207,12 +215,12 @@ Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
   }
 }
 
-[[gnu::noinline]] Served supervise_adopted(io::Loop& loop, Startup& startup) {
+bool begin_adopted(Service& service, Startup& startup) {
   wait_for_memory_from_now_on();
   pid_t former_id = *startup.spec.adopt;
   auto refuse = [&](Failure failure) {
     startup.report(fail(std::move(failure)));
-    return Served();
+    return false;
   };
   auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
   if (!files) return refuse(std::move(files).error());
@@ -221,10 +229,11 @@ Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
   std::string pool_path = startup.spec.pool_path;
   former->spec.pool_path = pool_path;
   files->set_group(group_of(former->spec));
-  auto task = std::make_unique<Task>(loop, std::move(*files), former->spec, startup.original);
-  auto listening = unless_damaged<Supervisor::Listening>([&] { return start_adopted(*task, *former); });
+  service.task = std::make_unique<Task>(service.loop, std::move(*files), former->spec, startup.original);
+  auto listening =
+      unless_damaged<Supervisor::Listening>([&] { return start_adopted(*service.task, *former); });
   if (!listening) return refuse(std::move(listening).error());
-  return serve(loop, std::move(task), std::move(*listening), startup);
+  return open_to_clients(service, std::move(*listening), startup);
 }
 
 }  // namespace
@@ -260,14 +269,17 @@ Status have_token(Startup& startup) {
   return {};
 }
 
-int supervise(Startup startup) {
-  io::Loop loop;
-  if (Status ready = loop.init(); !ready) {
+ServicePtr begin(Startup startup) {
+  ServicePtr service(new Service);
+  if (Status ready = service->loop.init(); !ready) {
     startup.report(fail(std::move(ready).error()));
-    return 1;
+    return nullptr;
   }
-  const Served served = startup.spec.adopt ? supervise_adopted(loop, startup) : supervise_new(loop, startup);
-  if (!served.supervisor) return 1;
+  const bool begun = startup.spec.adopt ? begin_adopted(*service, startup) : begin_new(*service, startup);
+  return begun ? std::move(service) : nullptr;
+}
+
+void serve(ServicePtr service) {
   // What starting took is given back: idle supervisors are many.
   ::malloc_trim(0);
   give_back_stack();
@@ -275,8 +287,7 @@ int supervise(Startup startup) {
   // their connection ends (Server::sweep).
   ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  loop.run();
-  return 0;
+  service->loop.run();
 }
 
 }  // namespace bgtask::supervisor

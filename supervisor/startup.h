@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/json.h"
@@ -30,7 +31,18 @@ OriginalProcess become_supervisor_process();
 /// encodes it with that.
 Status have_token(Startup& startup);
 
-/// Starts (or adopts) the task, reports, and serves until the task is deleted. Returns the exit status.
-int supervise(Startup startup);
+/// A running task and what serves it. On the heap, where starting has left room for it: an idle supervisor
+/// then needs little of its stack.
+struct Service;
+struct ServiceEnd {
+  void operator()(Service* service) const;
+};
+using ServicePtr = std::unique_ptr<Service, ServiceEnd>;
+
+/// Starts (or adopts) the task and reports; none if that failed.
+ServicePtr begin(Startup startup);
+
+/// Serves until the task is deleted. To be called near the top of the stack: what lies below is given back.
+void serve(ServicePtr service);
 
 }  // namespace bgtask::supervisor
