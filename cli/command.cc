@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <sstream>
+#include <string_view>
 
 #include "cli/usage_error.h"
 
@@ -37,6 +37,16 @@ std::string examples_text(const std::vector<std::string>& lines) {
   return text;
 }
 
+// Whether an option with those names ("-f,--follow") has the name.
+bool has_name(std::string_view names, std::string_view name) {
+  while (!names.empty()) {
+    const size_t end = std::min(names.find(','), names.size());
+    if (names.substr(0, end) == name) return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
+
 std::string plain_message(const CLI::Error& error) {
   if (const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&error)) {
     const std::string text = extras->what();
@@ -51,19 +61,12 @@ std::string plain_message(const CLI::Error& error) {
 Command::Command(std::string verb, std::string description)
     : verb_(std::move(verb)), description_(std::move(description)) {}
 
-void Command::add(Spec spec) {
-  std::stringstream names(spec.names);
-  for (std::string name; std::getline(names, name, ',');)
-    value_by_name_[name] = !spec.value.empty();
-  specs_.push_back(std::move(spec));
-}
-
 void Command::flag(const std::string& names, const std::string& help, bool* target) {
   flag(names, help, [target] { *target = true; });
 }
 
 void Command::flag(const std::string& names, const std::string& help, std::function<void()> action) {
-  add({names, "", help, false, [action = std::move(action)](const std::string&) { action(); }});
+  specs_.push_back({names, "", help, false, [action = std::move(action)](const std::string&) { action(); }});
 }
 
 void Command::option(const std::string& names, const std::string& value, const std::string& help,
@@ -73,7 +76,7 @@ void Command::option(const std::string& names, const std::string& value, const s
 
 void Command::option(const std::string& names, const std::string& value, const std::string& help,
                      Setter setter) {
-  add({names, value, help, false, std::move(setter)});
+  specs_.push_back({names, value, help, false, std::move(setter)});
 }
 
 void Command::options(const std::string& names, const std::string& value, const std::string& help,
@@ -83,7 +86,7 @@ void Command::options(const std::string& names, const std::string& value, const 
 
 void Command::options(const std::string& names, const std::string& value, const std::string& help,
                       Setter setter) {
-  add({names, value, help, true, std::move(setter)});
+  specs_.push_back({names, value, help, true, std::move(setter)});
 }
 
 void Command::choice(const std::string& names, std::vector<std::string> words, const std::string& help,
@@ -97,9 +100,9 @@ void Command::choice(const std::string& names, std::vector<std::string> words, c
   });
 }
 
-bool Command::takes_value(const std::string& name) const {
-  const auto known = value_by_name_.find(name);
-  return known != value_by_name_.end() && known->second;
+bool Command::takes_value(std::string_view name) const {
+  return std::any_of(specs_.begin(), specs_.end(),
+                     [name](const Spec& spec) { return !spec.value.empty() && has_name(spec.names, name); });
 }
 
 // Whether the argument after this option belongs to it: "--name" and "-n" do, "--name=x", "-nx" and flags do

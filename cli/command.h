@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bgtask::cli {
@@ -73,8 +73,7 @@ class Command {
     std::vector<std::string> positionals;
   };
 
-  void add(Spec spec);
-  bool takes_value(const std::string& name) const;
+  bool takes_value(std::string_view name) const;
   bool option_wants_next(const std::string& argument) const;
   Split split(const std::vector<std::string>& arguments) const;
 
@@ -84,7 +83,6 @@ class Command {
   std::vector<std::string> examples_;
   bool stop_at_positional_ = false;
   std::vector<Spec> specs_;
-  std::map<std::string, bool> value_by_name_;  // "-n" -> does it take a value
 };
 
 }  // namespace bgtask::cli
