@@ -1,6 +1,7 @@
 // The built program, on real tasks.
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,18 @@ TEST_F(CommandTest, ArgumentsArriveAsGiven) {
   EXPECT_EQ(info(pid).at("command").get<Words>(), arguments);
   EXPECT_EQ(info(ended({"--", "printf", "--", "%s", "--pool"})).at("command").get<Words>(),
             (Words{"printf", "--", "%s", "--pool"}));
+}
+
+TEST_F(CommandTest, AVerbForManyTasksNeedsFewDescriptors) {
+  for (int i = 0; i < 20; ++i)
+    run({"sleep", "1000"});
+  rlimit usual{};
+  ::getrlimit(RLIMIT_NOFILE, &usual);
+  const rlimit few{32, usual.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const ProgramResult result = bgtask({"kill", "-s", "CONT", "-a"});
+  ::setrlimit(RLIMIT_NOFILE, &usual);
+  EXPECT_EQ(result.status, 0) << result.err;
 }
 
 TEST_F(CommandTest, WrongUsageIs125AndHelpIs0) {
