@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
+#include <future>
 #include <optional>
 #include <set>
 #include <utility>
@@ -170,24 +172,67 @@ Task select_one(Session& session, const Selector& selector) {
   return selection.tasks.front();
 }
 
-int for_each_task(Session& session, const Selector& selector, const std::string& verb,
-                  const std::function<void(Task&)>& action) {
+namespace {
+
+Selection select_some(Session& session, const Selector& selector, const std::string& verb) {
   if (selector.empty()) throw UsageError(verb + ": which tasks? Give " + std::string(kHowToSelect));
   Selection selection = select(session, selector);
   if (selection.tasks.empty() && selection.complete && !selector.missing_ok) say("no task matches");
+  return selection;
+}
+
+// False if it failed, which has been said.
+bool succeeds(pid_t pid, const Report& action) {
+  try {
+    action();
+    return true;
+  } catch (const Error& error) {
+    say_failure(pid, error);
+  } catch (const Json::exception&) {
+    say(std::to_string(pid) + ": its supervisor's answer is not what this version understands");
+  }
+  return false;
+}
+
+}  // namespace
+
+int for_each_task(Session& session, const Selector& selector, const std::string& verb,
+                  const std::function<void(Task&)>& action) {
+  Selection selection = select_some(session, selector, verb);
   int status = selection.complete ? 0 : kExitFailure;
   for (Task& selected : selection.tasks) {
     Task task = std::move(selected);  // its connection ends with it: thousands would be more than may be open
-    try {
-      action(task);
-    } catch (const Error& error) {
-      say_failure(task.pid(), error);
-      status = kExitFailure;
-    } catch (const Json::exception&) {
-      say(std::to_string(task.pid()) + ": its supervisor's answer is not what this version understands");
-      status = kExitFailure;
-    }
+    if (!succeeds(task.pid(), [&] { action(task); })) status = kExitFailure;
   }
+  return status;
+}
+
+int for_tasks_at_once(Session& session, const Selector& selector, const std::string& verb,
+                      const std::function<Report(Task&)>& action) {
+  constexpr std::size_t kAtOnce = 16;  // each takes a few descriptors, of which 1,024 are usual
+  struct Begun {
+    pid_t pid;
+    std::future<Report> report;
+  };
+  Selection selection = select_some(session, selector, verb);
+  int status = selection.complete ? 0 : kExitFailure;
+  // Where there is one task, or no thread to be had, the action runs when its report is asked for.
+  const auto how =
+      selection.tasks.size() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+  std::deque<Begun> begun;
+  const auto settle_first = [&] {
+    Begun first = std::move(begun.front());
+    begun.pop_front();
+    if (!succeeds(first.pid, [&] { first.report.get()(); })) status = kExitFailure;
+  };
+  for (Task& selected : selection.tasks) {
+    if (begun.size() == kAtOnce) settle_first();
+    const pid_t pid = selected.pid();
+    begun.push_back(
+        {pid, std::async(how, [&action, task = std::move(selected)]() mutable { return action(task); })});
+  }
+  while (!begun.empty())
+    settle_first();
   return status;
 }
 

@@ -53,6 +53,15 @@ Task select_one(Session& session, const Selector& selector);
 int for_each_task(Session& session, const Selector& selector, const std::string& verb,
                   const std::function<void(Task&)>& action);
 
+/// What is to be said of a task, once it is its turn.
+using Report = std::function<void()>;
+
+/// The same for verbs that wait for what they ask: a task that takes its time to end does not hold up the
+/// others. `action` runs on threads, for some tasks at a time; what it returns is called here, in the order
+/// of selection. A failure of either is said, and the others go on.
+int for_tasks_at_once(Session& session, const Selector& selector, const std::string& verb,
+                      const std::function<Report(Task&)>& action);
+
 /// "4711: message" on stderr.
 void say_failure(pid_t pid, const Error& error);
 

@@ -26,15 +26,18 @@ class DeleteVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
-    const int status = for_each_task(session, selector_, "delete", [this](Task& task) { remove(task); });
+    const int status =
+        for_tasks_at_once(session, selector_, "delete", [this](Task& task) { return remove(task); });
     report_.finish();
     return status;
   }
 
  private:
-  void remove(Task& task) {
-    const pid_t pid = task.pid();
-    const auto receipt = task.remove(options_);
+  Report remove(Task& task) {
+    return [this, pid = task.pid(), receipt = task.remove(options_)] { report(pid, receipt); };
+  }
+
+  void report(pid_t pid, const RemoveReceipt& receipt) {
     Json document = {{"pid", pid},
                      {"signalled", receipt.signalled},
                      {"exited", receipt.exited},

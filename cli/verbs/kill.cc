@@ -42,7 +42,8 @@ class KillVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
-    const int status = for_each_task(session, selector_, "kill", [this](Task& task) { signal(task); });
+    const int status =
+        for_tasks_at_once(session, selector_, "kill", [this](Task& task) { return signal(task); });
     report_.finish();
     return status;
   }
@@ -59,11 +60,12 @@ class KillVerb : public Verb {
     signal_ = shown_;
   }
 
-  void signal(Task& task) {
-    const auto count = task.kill(signal_, scope_named(scope_));
-    report_.add({{"pid", task.pid()}, {"signal", shown_}, {"signalled", count}},
-                "sent " + shown_ + " to " + count_of(count, "process", "processes") + " of " +
-                    std::to_string(task.pid()));
+  Report signal(Task& task) {
+    return [this, pid = task.pid(), count = task.kill(signal_, scope_named(scope_))] {
+      report_.add(
+          {{"pid", pid}, {"signal", shown_}, {"signalled", count}},
+          "sent " + shown_ + " to " + count_of(count, "process", "processes") + " of " + std::to_string(pid));
+    };
   }
 
   Signal signal_ = std::string("KILL");

@@ -18,10 +18,11 @@ class PauseVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
-    const int status = for_each_task(session, selector_, "pause", [this](Task& task) {
-      const auto count = task.pause();
-      report_.add({{"pid", task.pid()}, {"signalled", count}},
-                  "paused " + count_of(count, "process", "processes") + " of " + std::to_string(task.pid()));
+    const int status = for_tasks_at_once(session, selector_, "pause", [this](Task& task) -> Report {
+      return [this, pid = task.pid(), count = task.pause()] {
+        report_.add({{"pid", pid}, {"signalled", count}},
+                    "paused " + count_of(count, "process", "processes") + " of " + std::to_string(pid));
+      };
     });
     report_.finish();
     return status;

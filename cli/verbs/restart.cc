@@ -18,11 +18,12 @@ class RestartVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
-    const int status = for_each_task(session, selector_, "restart", [this](Task& task) {
-      const bool restarted = task.restart();
-      const std::string pid = std::to_string(task.pid());
-      report_.add({{"pid", task.pid()}, {"restarted", restarted}},
-                  restarted ? "restarted " + pid : pid + " is still running, nothing done");
+    const int status = for_tasks_at_once(session, selector_, "restart", [this](Task& task) -> Report {
+      return [this, pid = task.pid(), restarted = task.restart()] {
+        const std::string name = std::to_string(pid);
+        report_.add({{"pid", pid}, {"restarted", restarted}},
+                    restarted ? "restarted " + name : name + " is still running, nothing done");
+      };
     });
     report_.finish();
     return status;

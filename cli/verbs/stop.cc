@@ -27,7 +27,8 @@ class StopVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
-    const int status = for_each_task(session, selector_, "stop", [this](Task& task) { stop(task); });
+    const int status =
+        for_tasks_at_once(session, selector_, "stop", [this](Task& task) { return stop(task); });
     report_.finish();
     return status;
   }
@@ -59,19 +60,21 @@ class StopVerb : public Verb {
     return true;
   }
 
-  void stop(Task& task) {
+  Report stop(Task& task) {
     const auto signalled = signal_tree(task, "TERM");
     std::uint64_t killed = 0;
     if (signalled > 0 && !wait_for_tree(task, grace_)) {
       killed = signal_tree(task, "KILL");
       wait_for_tree(task, kAfterKill);
     }
-    report_.add({{"pid", task.pid()}, {"signalled", signalled}, {"killed", killed}},
-                words(task, signalled, killed));
+    return [this, pid = task.pid(), signalled, killed] {
+      report_.add({{"pid", pid}, {"signalled", signalled}, {"killed", killed}},
+                  words(pid, signalled, killed));
+    };
   }
 
-  static std::string words(const Task& task, std::uint64_t signalled, std::uint64_t killed) {
-    const std::string pid = std::to_string(task.pid());
+  static std::string words(pid_t id, std::uint64_t signalled, std::uint64_t killed) {
+    const std::string pid = std::to_string(id);
     if (signalled == 0) return pid + " has ended already";
     const std::string sent = "sent TERM to " + count_of(signalled, "process", "processes") + " of " + pid;
     return killed == 0 ? sent : sent + ", then KILL to " + std::to_string(killed);

@@ -46,11 +46,11 @@ TEST_F(CommandTest, ArgumentsArriveAsGiven) {
 }
 
 TEST_F(CommandTest, AVerbForManyTasksNeedsFewDescriptors) {
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 40; ++i)
     run({"sleep", "1000"});
   rlimit usual{};
   ::getrlimit(RLIMIT_NOFILE, &usual);
-  const rlimit few{32, usual.rlim_max};
+  const rlimit few{64, usual.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &few);
   const ProgramResult result = bgtask({"kill", "-s", "CONT", "-a"});
   ::setrlimit(RLIMIT_NOFILE, &usual);
@@ -221,6 +221,21 @@ TEST_F(CommandTest, OneFailureDoesNotKeepTheOthers) {
   const std::string pid = run({"sleep", "60"});
   EXPECT_EQ(bgtask({"kill", "999999999", ended_pid, pid}).status, 125);
   EXPECT_EQ(wait(pid), 137);
+}
+
+TEST_F(CommandTest, TasksAreEndedAtTheSameTime) {
+  // The first ends only after the second was told to: one after the other, it would have to be killed.
+  const std::string told = pool_ + "/.told", wait_on = "; echo ready; while :; do sleep 0.02; done";
+  const std::string first =
+      run({"-c", "trap 'until test -e " + told + "; do sleep 0.02; done; exit' TERM" + wait_on});
+  const std::string second = run({"-c", "trap 'echo > " + told + "; exit' TERM" + wait_on});
+  for (const std::string& pid : {first, second})
+    EXPECT_EQ(bgtask({"wait", "--for", "output", "--timeout", "30s", pid}).status, 0);
+  const Json receipts = Json::parse(bgtask({"stop", "-t", "30s", "-o", "json", first, second}).out);
+  EXPECT_EQ(receipts.at(0).at("pid"), std::stoi(first)) << "reports come in the order given";
+  EXPECT_EQ(receipts.at(0).at("killed"), 0);
+  EXPECT_EQ(receipts.at(1).at("killed"), 0);
+  std::filesystem::remove(told);
 }
 
 TEST_F(CommandTest, DeleteHandsBackWhatNobodyRead) {
