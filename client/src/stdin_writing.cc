@@ -21,11 +21,15 @@ struct Sent {
   std::size_t size;
 };
 
+struct Ahead {
+  std::size_t accepted = 0;  ///< less than all where there was no room for more
+  std::uint64_t room = 0;    ///< for writes that follow on; 0 if the last one was not taken whole
+};
+
 /// Sends without waiting for the reply to the write before, as far as there is room. Each write says that it
-/// follows on that one, so the supervisor refuses it where that was taken in part only. How much was taken:
-/// less than all where there was no room for more.
-Result<std::size_t> write_ahead(TaskCore& task, const std::string& stream, std::string_view data,
-                                std::uint64_t room) {
+/// follows on that one, so the supervisor refuses it where that was taken in part only.
+Result<Ahead> write_ahead(TaskCore& task, const std::string& stream, std::string_view data,
+                          std::uint64_t room) {
   const Json params{{"stream", stream}, {"follows", true}};
   std::deque<Sent> on_the_way;
   std::size_t unanswered = 0;
@@ -43,7 +47,7 @@ Result<std::size_t> write_ahead(TaskCore& task, const std::string& stream, std::
       unanswered += piece.size();
       data.remove_prefix(piece.size());
     }
-    if (on_the_way.empty()) return accepted;
+    if (on_the_way.empty()) return Ahead{accepted, whole ? room : 0};
     const Sent oldest = on_the_way.front();
     const Result<Json> reply = task.answer(oldest.id);
     on_the_way.pop_front();
@@ -61,11 +65,21 @@ Result<std::size_t> write_ahead(TaskCore& task, const std::string& stream, std::
 }  // namespace
 
 Status write_whole(TaskCore& task, const std::string& stream, std::string_view data) {
-  Backoff backoff;  // nobody tells us when there is room again
-  do {
+  if (data.empty()) {  // even so it is an error to write to what is closed
+    const Result<Json> reply = task.call("write", {{"stream", stream}, {"data", wire::binary_value(data)}});
+    return reply ? Status() : fail(Failure(reply.error()));
+  }
+  std::uint64_t room = task.room_to_follow();
+  for (Backoff backoff;;) {  // nobody tells us when there is room again
+    const Result<Ahead> ahead = write_ahead(task, stream, data, room);
+    if (!ahead) return fail(Failure(ahead.error()));
+    data.remove_prefix(ahead->accepted);
+    task.keep_room(ahead->room);
+    if (data.empty()) return {};
     const std::string_view piece = data.substr(0, wire::kMaxWriteData);
     const Result<Json> reply = task.call("write", {{"stream", stream}, {"data", wire::binary_value(piece)}});
     if (!reply && reply.error().code == ErrorCode::kWouldBlock) {
+      room = 0;
       backoff.wait(Deadline::never());
       continue;
     }
@@ -74,12 +88,8 @@ Status write_whole(TaskCore& task, const std::string& stream, std::string_view d
     if (accepted > 0) backoff = Backoff();
     data.remove_prefix(accepted);
     // An older supervisor tells no room, and does not know of writes that follow on another.
-    const std::uint64_t room = accepted == piece.size() ? number_in(*reply, "room") : 0;
-    const Result<std::size_t> ahead = write_ahead(task, stream, data, room);
-    if (!ahead) return fail(Failure(ahead.error()));
-    data.remove_prefix(*ahead);
-  } while (!data.empty());
-  return {};
+    room = accepted == piece.size() ? number_in(*reply, "room") : 0;
+  }
 }
 
 }  // namespace bgtask

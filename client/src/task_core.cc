@@ -142,6 +142,7 @@ Failure TaskCore::why_closed() {
 
 Result<Json> TaskCore::call(std::string_view method, Json params, Deadline until,
                             const Connection::EventHandler& on_event) {
+  room_to_follow_ = 0;
   bool may_retry = is_read_only(method);
   Backoff backoff;
   for (;;) {
@@ -174,6 +175,10 @@ Failure TaskCore::given_up(Failure failure) {
   if (connection_->state() == Connection::State::kClosed) failure = why_closed();
   disconnect();
   return failure;
+}
+
+std::uint64_t TaskCore::room_to_follow() const {
+  return connection_ && !connection_->hung_up() ? room_to_follow_ : 0;
 }
 
 Result<std::int64_t> TaskCore::send_write(const Json& params, std::string_view data) {

@@ -44,7 +44,10 @@ class TaskCore {
   Deadline deadline(Seconds more = Seconds::zero()) const { return Deadline::after(timeout_ + more); }
 
   Status connect(Deadline deadline);
-  void disconnect() { connection_.reset(); }
+  void disconnect() {
+    connection_.reset();
+    room_to_follow_ = 0;
+  }
 
   /// Connects where need be. lost: the supervisor is dead or dies meanwhile. Where the supervisor closes the
   /// connection a method that changes nothing is tried once more. A refusal because of too many connections
@@ -59,6 +62,10 @@ class TaskCore {
   /// answered, which has made the connection.
   Result<std::int64_t> send_write(const Json& params, std::string_view data);
   Result<Json> answer(std::int64_t write);
+  /// The room in stdin's queue if the last message was a write that was taken whole, on a connection that is
+  /// still up: the next one may follow on it. Else 0. Kept by whoever writes, forgotten at the next call().
+  std::uint64_t room_to_follow() const;
+  void keep_room(std::uint64_t room) { room_to_follow_ = room; }
 
   /// What is published, without what is nobody's business.
   Result<Json> snapshot();
@@ -92,6 +99,7 @@ class TaskCore {
   std::optional<TaskDirectory> directory_;
   Seconds timeout_{10};
   std::unique_ptr<Connection> connection_;
+  std::uint64_t room_to_follow_ = 0;
 };
 
 struct Stream::Impl : TaskCore {
