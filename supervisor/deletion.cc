@@ -12,7 +12,10 @@ namespace bgtask::supervisor {
 namespace {
 
 constexpr double kDefaultGrace = 3;
-constexpr uint64_t kKillTimeMs = 3'000;  // a process that is still there after this long is not killable now
+// A process that is still there after so long, and so many looks, is not killable now. On a machine that is
+// out of breath the time alone may pass between two looks.
+constexpr uint64_t kKillTimeMs = 3'000;
+constexpr int kKillRounds = 25;
 constexpr uint64_t kRetryMs = 1'000;
 constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descendants do not announce their end
 
@@ -75,13 +78,16 @@ void Deletion::progress() {
     if (now < deadline_) return tick(std::min(kTickMs, deadline_ - now));
     phase_ = Phase::kKilling;
     deadline_ = now + kKillTimeMs;
+    rounds_left_ = kKillRounds;
   }
-  if (now >= deadline_ && !(members.empty() && look.complete)) return give_up(std::move(members), look);
+  if (now >= deadline_ && rounds_left_ <= 0 && !(members.empty() && look.complete))
+    return give_up(std::move(members), look);
   kill_round();
   tick(kTickMs);
 }
 
 void Deletion::kill_round() {
+  --rounds_left_;
   std::set<pid_t> killed = task_.tree().signal_all(SIGKILL);
   killed_.insert(killed.begin(), killed.end());
 }

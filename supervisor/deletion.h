@@ -62,6 +62,7 @@ class Deletion {
   std::set<pid_t> signalled_;
   std::set<pid_t> killed_;
   uint64_t deadline_ = 0;  // of the phase, in milliseconds of the loop's clock
+  int rounds_left_ = 0;    // of killing, before it may be given up
   io::Timer timer_;
 };
 
