@@ -84,14 +84,17 @@ Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_b
   return to_output(*reply);
 }
 
+bool OutputSource::at_end(std::uint64_t cursor) const {
+  return rings_ && cursor > rings_->index.positions().limit;
+}
+
 Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes) {
   Result<Output> output = read_once(cursor, max_bytes);
   if (!output) return output;
   std::uint64_t left = max_bytes - std::min(max_bytes, bytes_in(*output));
   // Only while any record fits, so that the bound is as soft as that of a single look, not softer.
   for (int round = 1; round < kMaxRounds && left >= ring::kMaxRecord && output->next > cursor; ++round) {
-    if (rings_ && output->next > rings_->index.positions().limit)
-      break;  // no need to look in order to find nothing
+    if (at_end(output->next)) break;  // no need to look in order to find nothing
     cursor = output->next;
     Result<Output> more = read_once(cursor, left);
     if (!more) break;  // the next call will say so
@@ -113,10 +116,11 @@ Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(con
     const bool moved = std::exchange(cursor, output->next) < output->next;
     if (!output->chunks.empty() || output->lost.any()) {
       if (!callback(*output)) return cursor;
-      continue;
+      if (!source->at_end(cursor) || ended) continue;
+    } else {
+      if (moved) continue;
+      if (output->eof || ended) return cursor;
     }
-    if (moved) continue;
-    if (output->eof || ended) return cursor;
     const Result<bool> end = wait_for_end_or_output(task, cursor);
     if (!end) return fail(Failure(end.error()));
     ended = *end;
