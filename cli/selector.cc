@@ -1,10 +1,15 @@
 #include "cli/selector.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cstddef>
 #include <deque>
 #include <future>
 #include <optional>
+#include <semaphore>
 #include <set>
 #include <utility>
 
@@ -207,18 +212,45 @@ int for_each_task(Session& session, const Selector& selector, const std::string&
   return status;
 }
 
+namespace {
+
+// As many tasks as may be acted on at a time: each takes up to four descriptors.
+std::ptrdiff_t places_for_tasks() {
+  constexpr std::ptrdiff_t kMost = 16, kForOthers = 16, kForOne = 4;
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur >= kForOthers + kMost * kForOne)
+    return kMost;
+  const auto few = static_cast<std::ptrdiff_t>(descriptors.rlim_cur);
+  return std::max<std::ptrdiff_t>(1, (few - kForOthers) / kForOne);
+}
+
+struct Place {
+  std::counting_semaphore<>& places;
+  ~Place() { places.release(); }
+};
+
+struct Begun {
+  pid_t pid;
+  std::future<Report> report;
+  bool is(std::future_status status) const { return report.wait_for(std::chrono::seconds(0)) == status; }
+};
+
+}  // namespace
+
 int for_tasks_at_once(Session& session, const Selector& selector, const std::string& verb,
                       const std::function<Report(Task&)>& action) {
-  constexpr std::size_t kAtOnce = 16;  // each takes a few descriptors, of which 1,024 are usual
-  struct Begun {
-    pid_t pid;
-    std::future<Report> report;
-  };
+  constexpr std::size_t kMostUnreported = 64;  // what a task that takes its time lets pile up behind it
   Selection selection = select_some(session, selector, verb);
   int status = selection.complete ? 0 : kExitFailure;
+  std::counting_semaphore<> places(places_for_tasks());
   // Where there is one task, or no thread to be had, the action runs when its report is asked for.
   const auto how =
       selection.tasks.size() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+  const auto act = [&](Task& selected) {
+    const Place place{places};
+    Task task = std::move(selected);  // its connection ends with it
+    return action(task);
+  };
   std::deque<Begun> begun;
   const auto settle_first = [&] {
     Begun first = std::move(begun.front());
@@ -226,10 +258,14 @@ int for_tasks_at_once(Session& session, const Selector& selector, const std::str
     if (!succeeds(first.pid, [&] { first.report.get()(); })) status = kExitFailure;
   };
   for (Task& selected : selection.tasks) {
-    if (begun.size() == kAtOnce) settle_first();
+    while (begun.size() == kMostUnreported || (!begun.empty() && begun.front().is(std::future_status::ready)))
+      settle_first();
+    places.acquire();
     const pid_t pid = selected.pid();
-    begun.push_back(
-        {pid, std::async(how, [&action, task = std::move(selected)]() mutable { return action(task); })});
+    // By reference: a start that fails must not have taken the task with it.
+    begun.push_back({pid, std::async(how, [&act, &selected] { return act(selected); })});
+    while (!begun.empty() && begun.back().is(std::future_status::deferred))
+      settle_first();
   }
   while (!begun.empty())
     settle_first();

@@ -56,9 +56,9 @@ int for_each_task(Session& session, const Selector& selector, const std::string&
 /// What is to be said of a task, once it is its turn.
 using Report = std::function<void()>;
 
-/// The same for verbs that wait for what they ask: a task that takes its time to end does not hold up the
-/// others. `action` runs on threads, for some tasks at a time; what it returns is called here, in the order
-/// of selection. A failure of either is said, and the others go on.
+/// The same for verbs that wait for what they ask, up to sixteen tasks at a time (fewer where few descriptors
+/// may be open): one that takes its time to end holds up few others. `action` runs on threads; what it
+/// returns is called here, in the order of selection. A failure of either is said, and the others go on.
 int for_tasks_at_once(Session& session, const Selector& selector, const std::string& verb,
                       const std::function<Report(Task&)>& action);
 

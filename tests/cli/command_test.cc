@@ -47,11 +47,11 @@ TEST_F(CommandTest, ArgumentsArriveAsGiven) {
 }
 
 TEST_F(CommandTest, AVerbForManyTasksNeedsFewDescriptors) {
-  for (int i = 0; i < 40; ++i)
+  for (int i = 0; i < 20; ++i)
     run({"sleep", "1000"});
   rlimit usual{};
   ::getrlimit(RLIMIT_NOFILE, &usual);
-  const rlimit few{64, usual.rlim_max};
+  const rlimit few{32, usual.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &few);
   const ProgramResult result = bgtask({"kill", "-s", "CONT", "-a"});
   ::setrlimit(RLIMIT_NOFILE, &usual);

@@ -133,6 +133,25 @@ TEST_F(OrdinaryUser, G1_G8_SpawnUnderALimitOfProcesses) {
   }
 }
 
+// Threads count as processes: what is begun for several tasks at a time is then done for one after the other.
+TEST_F(OrdinaryUser, G6_G8_ManyTasksAreDeletedWithoutAThread) {
+  const std::string program = public_copy(BGTASK_PROGRAM).string(), pool = users_pool().string();
+  const std::filesystem::path receipts = base() / "receipts";
+  const int out = ::open(receipts.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  const e2e::ProgramResult result = as_user(user_, [&]() -> std::string {
+    for (int i = 0; i < 3; ++i)
+      pool_of_user().spawn({.exec = {"/bin/sleep", "1000"}});
+    const rlimit none{0, 0};
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0 || ::dup2(out, STDOUT_FILENO) < 0) return "prepared in vain";
+    ::execl(program.c_str(), "bgtask", "--pool", pool.c_str(), "delete", "-a", "-o", "jsonl", nullptr);
+    return "exec";
+  });
+  ::close(out);
+  const std::string said = e2e::read_whole(receipts);
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 3) << result.out << result.err;
+  EXPECT_TRUE(names_in(users_pool()).empty());
+}
+
 /// Fills the user's quota of pipe memory; the pipes are held by the caller.
 void use_up_pipe_quota() {
   constexpr int kLarge = 1 << 20, kPipes = 64;
