@@ -84,8 +84,9 @@ Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_b
   return to_output(*reply);
 }
 
-bool OutputSource::at_end(std::uint64_t cursor) const {
-  return rings_ && cursor > rings_->index.positions().limit;
+bool OutputSource::must_wait(std::uint64_t cursor) const {
+  return rings_ && cursor > rings_->index.positions().limit &&
+         !ring::OutputReader(rings_->index, rings_->out, rings_->err, rings_->data).at_eof(mask_);
 }
 
 Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes) {
@@ -94,7 +95,7 @@ Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes)
   std::uint64_t left = max_bytes - std::min(max_bytes, bytes_in(*output));
   // Only while any record fits, so that the bound is as soft as that of a single look, not softer.
   for (int round = 1; round < kMaxRounds && left >= ring::kMaxRecord && output->next > cursor; ++round) {
-    if (at_end(output->next)) break;  // no need to look in order to find nothing
+    if (must_wait(output->next)) break;  // no need to look in order to find nothing
     cursor = output->next;
     Result<Output> more = read_once(cursor, left);
     if (!more) break;  // the next call will say so
@@ -116,7 +117,7 @@ Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(con
     const bool moved = std::exchange(cursor, output->next) < output->next;
     if (!output->chunks.empty() || output->lost.any()) {
       if (!callback(*output)) return cursor;
-      if (!source->at_end(cursor) || ended) continue;
+      if (!source->must_wait(cursor) || output->eof || ended) continue;
     } else {
       if (moved) continue;
       if (output->eof || ended) return cursor;

@@ -21,8 +21,8 @@ class OutputSource {
 
   /// Until `max_bytes` are reached (softly) or there is no more.
   Result<Output> read(std::uint64_t cursor, std::uint64_t max_bytes);
-  /// Whether there is nothing at the cursor yet, as far as a glance tells; false also where it cannot.
-  bool at_end(std::uint64_t cursor) const;
+  /// Whether a glance tells that there is nothing at the cursor yet, but may be later.
+  bool must_wait(std::uint64_t cursor) const;
 
  private:
   OutputSource(TaskCore& task, std::uint32_t mask) : task_(&task), mask_(mask) {}

@@ -60,11 +60,12 @@ class OutputReader {
                    const std::optional<Totals>& before = {}) const;
   /// The cursor after the newest record.
   uint64_t end() const;
+  /// Whether nothing more will be written to any of these streams; what was may still be there to read.
+  bool at_eof(uint32_t streams) const;
 
  private:
   struct Reading;
   const RingView& ring_of(StreamId stream) const;
-  bool at_eof(uint32_t streams) const;
   bool take(Reading& reading, const IndexRecord& record) const;
 
   const RingView& index_;
