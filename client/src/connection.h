@@ -62,13 +62,15 @@ class Connection {
   };
   Result<Json> exchange(Unsent unsent, std::int64_t id, Deadline deadline, const EventHandler& on_event);
   void send_some(Unsent& unsent);
-  void receive_some();
+  void receive_some(Deadline deadline);
+  void limit_receiving(Deadline deadline);
   std::optional<Result<Json>> take_reply(std::int64_t id, const EventHandler& on_event);
 
   io::UniqueFd socket_;
   io::UniqueFd supervisor_;  // pidfd; none where the kernel refused one
   wire::Framer framer_;
   std::int64_t last_id_ = 0;
+  int receive_limit_ms_ = -1;
   bool at_end_ = false;  // the peer will send nothing more
   State state_ = State::kOpen;
 };

@@ -70,6 +70,7 @@ Status write_whole(TaskCore& task, const std::string& stream, std::string_view d
     return reply ? Status() : fail(Failure(reply.error()));
   }
   std::uint64_t room = task.room_to_follow();
+  task.keep_room(0);
   for (Backoff backoff;;) {  // nobody tells us when there is room again
     const Result<Ahead> ahead = write_ahead(task, stream, data, room);
     if (!ahead) return fail(Failure(ahead.error()));
