@@ -16,6 +16,7 @@ constexpr double kDefaultGrace = 3;
 // out of breath the time alone may pass between two looks.
 constexpr uint64_t kKillTimeMs = 3'000;
 constexpr int kKillRounds = 25;
+constexpr uint64_t kMostKillTimeMs = 8'000;  // whoever asked does not wait much longer
 constexpr uint64_t kRetryMs = 1'000;
 constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descendants do not announce their end
 
@@ -80,7 +81,8 @@ void Deletion::progress() {
     deadline_ = now + kKillTimeMs;
     rounds_left_ = kKillRounds;
   }
-  if (now >= deadline_ && rounds_left_ <= 0 && !(members.empty() && look.complete))
+  const bool enough = rounds_left_ <= 0 || now >= deadline_ + kMostKillTimeMs - kKillTimeMs;
+  if (now >= deadline_ && enough && !(members.empty() && look.complete))
     return give_up(std::move(members), look);
   kill_round();
   tick(kTickMs);
