@@ -6,7 +6,8 @@ from pathlib import Path
 
 from measure import Goal, Outcome, Row
 
-COLOURS = {"floor": "#8a8f98", "ours": "#1f77b4", "part": "#9ec3e0", "peer": "#e0b073", "constant": "#d9d9d9"}
+COLOURS = {"floor": "#8a8f98", "ours": "#1f77b4", "part": "#9ec3e0", "peer": "#e0b073", "constant": "#d9d9d9",
+           "size": "#9ec3e0"}
 FACTOR_FOR_LOG = 30
 
 
