@@ -1,4 +1,6 @@
 // One cursor over all output: order, times, incremental reading by several, honest loss, notifications.
+#include <atomic>
+#include <csignal>
 #include <thread>
 
 #include "tests/e2e/fixture.h"
@@ -268,6 +270,28 @@ TEST_F(OutputTest, WaitingForOutputFiresWhenThereIsSome) {
   const auto end = waiter.receive();
   ASSERT_TRUE(end.has_value());
   EXPECT_EQ((*end)["result"]["fired"], "eof") << "no output can come any more";
+}
+
+TEST_F(OutputTest, WhatHasEndedIsFollowedWithoutItsSupervisor) {
+  Task task = shell("echo last");
+  wait_exit(task);
+  ASSERT_TRUE(eventually([&] { return task.stream("stdout").info()["eof"] == true && task.output().eof; }));
+  Task follower(task.pid(), pool().path());
+  ASSERT_TRUE(send_signal(task.pid(), SIGSTOP));
+  std::atomic<bool> done = false;
+  std::string got;
+  std::thread following([&] {
+    follower.follow([&](const Output& output) {
+      for (const OutputChunk& chunk : output.chunks)
+        got += chunk.data;
+      return true;
+    });
+    done = true;
+  });
+  EXPECT_TRUE(eventually([&] { return done.load(); }, Milliseconds(5'000)));
+  send_signal(task.pid(), SIGCONT);
+  following.join();
+  EXPECT_EQ(got, "last\n");
 }
 
 TEST_F(OutputTest, TheCommandLineShowsLogsWithoutConsuming) {
