@@ -7,7 +7,7 @@
 namespace bgtask::faults {
 
 // What is freed stays there, beside what surrounds it.
-constexpr int64_t kQuarantineKib = e2e::kUnderAsan ? 384 * 1024 : 0;
+constexpr int64_t kQuarantineKib = e2e::kUnderAsan ? 512 * 1024 : 0;  // after a million frames
 
 void ProtocolFaultTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(FaultTest::SetUp());
