@@ -56,11 +56,11 @@ void Framer::release_if_empty() {
   begin_ = 0;
 }
 
-// Goes on to the end of the line, but stops where it is nested too deeply: nothing that follows could mend
-// that.
+// Goes on to the end of the line, but stops where it is nested too deeply or too long: nothing that follows
+// could mend that, and what had come with it must not decide which of the two it is.
 bool Framer::find_newline() {
   std::string_view text = unread();
-  for (; line_.scanned < text.size(); ++line_.scanned) {
+  for (; line_.scanned < text.size() && (line_.skipping || line_.scanned <= max_frame_); ++line_.scanned) {
     char c = text[line_.scanned];
     if (c == '\n') return true;
     if (line_.skipping) continue;

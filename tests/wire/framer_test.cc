@@ -94,6 +94,20 @@ TEST(Framer, AFrameOfTheLongestSizePasses) {
   EXPECT_EQ(frames(over, line + " \n", 5000), (std::vector<Json>{"frame_too_large"}));
 }
 
+// What is nested too deeply behind the longest frame is not looked at, though it arrived with the rest.
+TEST(Framer, ALineIsTooLongBeforeItIsTooDeepHoweverItIsCut) {
+  const std::string nested(kMaxDepth + 1, '[');
+  const auto outcome = [&](size_t nested_at, size_t step) {
+    Framer framer(kMax, request_limits());
+    return frames(framer, std::string(nested_at, ' ') + nested + "\n", step);
+  };
+  for (size_t step : {size_t{1}, size_t{64}, 2 * kMax}) {
+    EXPECT_EQ(outcome(kMax - kMaxDepth, step), (std::vector<Json>{"too_deep"})) << step;
+    EXPECT_EQ(outcome(kMax - kMaxDepth + 1, step), (std::vector<Json>{"frame_too_large"})) << step;
+    EXPECT_EQ(outcome(kMax * 3 / 2, step), (std::vector<Json>{"frame_too_large"})) << step;
+  }
+}
+
 TEST(Framer, LyingHeadersAreRefusedAtOnce) {
   Framer framer(kMax, request_limits());
   EXPECT_EQ(frames(framer, std::string("\x81\xa1k\xdd\xff\xff\xff\xff", 8), 8),
