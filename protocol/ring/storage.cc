@@ -42,6 +42,12 @@ uint32_t checksum_of(const Header& header) {
   return crc32(std::as_bytes(std::span(reinterpret_cast<const char*>(&header), kChecked)));
 }
 
+// What to reserve beyond `reserved`: as much again at first, later a quarter of it.
+uint64_t ahead(uint64_t reserved) {
+  const uint64_t quarter = std::min<uint64_t>(reserved / 4, kLongestReserve);
+  return floor_page(std::min(reserved, std::max<uint64_t>(quarter, kReserveChunk)));
+}
+
 uint64_t record_size_of(Kind kind) {
   return kind == Kind::kIndex ? sizeof(IndexRecord) : 1;
 }
@@ -293,8 +299,8 @@ int Storage::extend(uint64_t from, uint64_t to) {
   if (to <= reserved_to_) return 0;
   const uint64_t full = reserved_from_ + capacity();
   const uint64_t needed = std::min(ceil_page(to), full);
-  const uint64_t step = std::min<uint64_t>(reserved_to_ - reserved_from_, kReserveChunk);
-  const uint64_t wished = std::min(std::max(needed, reserved_to_ + step), full);
+  const uint64_t wished =
+      std::min(std::max(needed, reserved_to_ + ahead(reserved_to_ - reserved_from_)), full);
   if (back(reserved_to_, wished) == 0) {
     reserved_to_ = wished;
     return 0;

@@ -30,7 +30,8 @@ class Storage {
   uint64_t capacity() const;
 
   /// Makes positions [from, to) writable; to - from ≤ capacity. Positions never go down from call to call.
-  /// Reserves in steps that double up to kReserveChunk, so that a stream of ten bytes costs one page.
+  /// Reserves in steps that double up to kReserveChunk, so that a stream of ten bytes costs one page, and
+  /// from four of these on a quarter of what there is, up to kLongestReserve.
   Status reserve(uint64_t from, uint64_t to);
   /// The same without a sentence to allocate: 0 or an errno.
   int try_reserve(uint64_t from, uint64_t to);

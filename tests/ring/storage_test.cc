@@ -1,4 +1,5 @@
 #include <cstring>
+#include <utility>
 
 #include "ring_fixture.h"
 
@@ -50,6 +51,22 @@ TEST(Storage, ReservesOnlyWhatIsNeededAndGivesBack) {
   storage.trim(300'000);
   storage.release_now(300'000);
   EXPECT_EQ(dir.blocks("stdout"), kHeaderSize + 4096);  // the page that position 300,000 lies in
+}
+
+TEST(Storage, ReservesAQuarterAheadAtMost) {
+  TempDir dir;
+  Storage storage = create(dir, "stdout", 32 << 20);
+  uint64_t grown = 0;
+  uint64_t before = dir.blocks("stdout");
+  for (uint64_t to = 1000; to <= 32 << 20; to += 1000) {
+    ASSERT_EQ(storage.try_reserve(to - 1000, to), 0);
+    const uint64_t blocks = dir.blocks("stdout");
+    ASSERT_GE(blocks, kHeaderSize + to);
+    ASSERT_LE(blocks, kHeaderSize + 4096 + to + std::max<uint64_t>(std::min(to, kReserveChunk), to / 4));
+    ASSERT_LE(blocks, kHeaderSize + 4096 + to + kLongestReserve);
+    grown += blocks != std::exchange(before, blocks) ? 1 : 0;
+  }
+  EXPECT_LE(grown, 60u);
 }
 
 TEST(Storage, FullyReservedWindowMovesForNothing) {
