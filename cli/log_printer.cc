@@ -27,6 +27,11 @@ bool LogStyle::needs_lines() const {
          filter.until < std::numeric_limits<double>::infinity();
 }
 
+bool LogStyle::needs_pieces() const {
+  return chunks_as_json || timestamps || head || filter.since > 0 ||
+         filter.until < std::numeric_limits<double>::infinity();
+}
+
 LogPrinter::LogPrinter(const LogStyle& style) : style_(style), lines_(style.needs_lines()) {}
 
 bool LogPrinter::take(const OutputChunk& chunk) {

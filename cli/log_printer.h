@@ -24,6 +24,8 @@ struct LogStyle {
 
   /// Whether lines have to be put together; otherwise output passes through as it comes.
   bool needs_lines() const;
+  /// Whether it matters which bytes came together, and when; otherwise they may be joined.
+  bool needs_pieces() const;
 };
 
 /// First takes what there is (keeping only the last `tail` items), then, after end_of_past(), what comes.

@@ -186,7 +186,9 @@ class LogsVerb : public Verb {
                  const std::function<void(const OutputLoss&)>& loss) {
     const Past past(task, streams_);
     while (true) {
-      const Output output = task.output({.cursor = cursor_, .streams = streams_, .max_bytes = kPage});
+      const std::uint64_t from = cursor_;
+      const Output output =
+          task.output({.cursor = cursor_, .streams = streams_, .max_bytes = kPage, .joined = joined()});
       loss(output.lost);
       for (const auto& chunk : output.chunks) {
         if (!past.contains(chunk)) return true;
@@ -194,9 +196,11 @@ class LogsVerb : public Verb {
         if (!take(chunk)) return false;
       }
       cursor_ = output.next;
-      if (output.chunks.empty()) return true;
+      if (output.next == from) return true;
     }
   }
+
+  bool joined() const { return format_ == "text" && !style_.needs_pieces(); }
 
   bool show_past(Task& task, LogPrinter& printer) {
     return read_past(
@@ -224,16 +228,17 @@ class LogsVerb : public Verb {
   void show_future(Task& task, LogPrinter& printer) {
     std::optional<Seconds> time;
     if (std::isfinite(style_.filter.until)) time = Seconds(std::max(0.0, style_.filter.until - now()));
-    follow_output(task, {.cursor = cursor_, .streams = streams_}, time, [&](const Output& output) {
-      say_loss(output.lost);
-      for (const auto& chunk : output.chunks) {
-        cursor_ = chunk.seq + 1;
-        if (!printer.take(chunk)) return false;
-      }
-      cursor_ = output.next;
-      if (printer.settled()) save_cursor();
-      return true;
-    });
+    follow_output(task, {.cursor = cursor_, .streams = streams_, .joined = joined()}, time,
+                  [&](const Output& output) {
+                    say_loss(output.lost);
+                    for (const auto& chunk : output.chunks) {
+                      cursor_ = chunk.seq + 1;
+                      if (!printer.take(chunk)) return false;
+                    }
+                    cursor_ = output.next;
+                    if (printer.settled()) save_cursor();
+                    return true;
+                  });
   }
 
   // What has been printed is printed: from here on a crash would show nothing twice.

@@ -59,12 +59,12 @@ Result<bool> wait_for_end_or_output(TaskCore& task, std::uint64_t cursor) {
 
 }  // namespace
 
-Result<OutputSource> OutputSource::open(TaskCore& task, const std::vector<std::string>& streams) {
-  const Result<std::uint32_t> mask = stream_mask(streams);
+Result<OutputSource> OutputSource::open(TaskCore& task, const OutputOptions& options) {
+  const Result<std::uint32_t> mask = stream_mask(options.streams);
   if (!mask) return fail(Failure(mask.error()));
   const Result<const TaskDirectory*> directory = task.directory();
   if (!directory) return fail(Failure(directory.error()));
-  OutputSource source(task, *mask);
+  OutputSource source(task, *mask, options.joined ? ring::Pieces::kJoined : ring::Pieces::kApart);
   if (!task.output_rings || !task.output_rings->index.linked()) {
     task.output_rings.reset();
     Result<OutputRings> rings = open_output(**directory);
@@ -76,7 +76,7 @@ Result<OutputSource> OutputSource::open(TaskCore& task, const std::vector<std::s
 }
 
 Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_bytes) {
-  if (rings_) return read_output(*rings_, cursor, mask_, max_bytes, task_->output_place);
+  if (rings_) return read_output(*rings_, cursor, mask_, max_bytes, pieces_, task_->output_place);
   const Result<Json> reply = task_->call("output", {{"cursor", std::min(cursor, kLargestOffset)},
                                                     {"streams", stream_names(mask_)},
                                                     {"max_bytes", std::min(max_bytes, kLargestOffset)}});
@@ -107,7 +107,7 @@ Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes)
 
 Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(const Output&)>& callback,
                                     const OutputOptions& options) {
-  Result<OutputSource> source = OutputSource::open(task, options.streams);
+  Result<OutputSource> source = OutputSource::open(task, options);
   if (!source) return fail(std::move(source).error());
   std::uint64_t cursor = options.cursor;
   for (bool ended = false;;) {

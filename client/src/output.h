@@ -16,8 +16,9 @@ namespace bgtask {
 /// Reads from the ring files where there are some, else through the supervisor; the results are the same.
 class OutputSource {
  public:
-  /// bad_argument for unknown streams.
-  static Result<OutputSource> open(TaskCore& task, const std::vector<std::string>& streams);
+  /// Of the options only which output and how it comes; from where is said to read. bad_argument for unknown
+  /// streams.
+  static Result<OutputSource> open(TaskCore& task, const OutputOptions& options);
 
   /// Until `max_bytes` are reached (softly) or there is no more.
   Result<Output> read(std::uint64_t cursor, std::uint64_t max_bytes);
@@ -25,11 +26,13 @@ class OutputSource {
   bool must_wait(std::uint64_t cursor) const;
 
  private:
-  OutputSource(TaskCore& task, std::uint32_t mask) : task_(&task), mask_(mask) {}
+  OutputSource(TaskCore& task, std::uint32_t mask, ring::Pieces pieces)
+      : task_(&task), mask_(mask), pieces_(pieces) {}
   Result<Output> read_once(std::uint64_t cursor, std::uint64_t max_bytes);
 
   TaskCore* task_;
   std::uint32_t mask_;
+  ring::Pieces pieces_;
   std::shared_ptr<const OutputRings> rings_;  // none where they are not files
 };
 

@@ -147,11 +147,11 @@ Result<std::uint32_t> stream_mask(const std::vector<std::string>& streams) {
 }
 
 Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes, std::optional<OutputPlace>& place) {
+                   std::uint64_t max_bytes, ring::Pieces pieces, std::optional<OutputPlace>& place) {
   const ring::OutputReader reader(rings.index, rings.out, rings.err, rings.data);
   std::optional<ring::Totals> before;
   if (place && place->cursor == cursor) before = place->totals;
-  ring::OutputBatch batch = reader.read(cursor, mask, max_bytes, before);
+  ring::OutputBatch batch = reader.read(cursor, mask, max_bytes, before, pieces);
   place.reset();
   if (batch.totals) place = OutputPlace{batch.next, *batch.totals};
   Output output;
@@ -168,7 +168,8 @@ std::vector<OutputChunk> unconsumed_output(const OutputRings& rings) {
   const std::uint64_t err = rings.err.positions().consumed;
   const std::uint64_t data = rings.data.positions().consumed;
   std::optional<OutputPlace> place;
-  std::vector<OutputChunk> chunks = read_output(rings, 0, ring::kAllOutput, kEverything, place).chunks;
+  std::vector<OutputChunk> chunks =
+      read_output(rings, 0, ring::kAllOutput, kEverything, ring::Pieces::kApart, place).chunks;
   for (OutputChunk& chunk : chunks) {
     if (chunk.stream != "data") cut_below(chunk, chunk.stream == "stdout" ? out : err);
   }

@@ -54,7 +54,7 @@ struct OutputPlace {
 
 /// `place` is taken into account if it is that of the cursor, and brought up to date.
 Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes, std::optional<OutputPlace>& place);
+                   std::uint64_t max_bytes, ring::Pieces pieces, std::optional<OutputPlace>& place);
 
 /// Everything unconsumed of all streams, in order.
 std::vector<OutputChunk> unconsumed_output(const OutputRings& rings);

@@ -201,7 +201,7 @@ WaitResult Task::wait(const WaitOptions& options) {
 }
 
 Output Task::output(const OutputOptions& options) {
-  OutputSource source = value_or_throw(OutputSource::open(*impl_, options.streams));
+  OutputSource source = value_or_throw(OutputSource::open(*impl_, options));
   return value_or_throw(source.read(options.cursor, options.max_bytes));
 }
 

@@ -77,10 +77,21 @@ class Records {
 
 /// One call of read on its way.
 struct OutputReader::Reading {
+  /// Bytes of one stream without a gap that have been seen in the index and are yet to be copied.
+  struct Run {
+    uint64_t seq = 0;
+    uint64_t time_ns = 0;
+    StreamId stream = StreamId::kStdout;
+    uint64_t begin = 0;
+    uint64_t length = 0;
+  };
+
   OutputBatch batch;
   uint32_t streams = 0;
   uint64_t max_bytes = 0;
-  uint64_t bytes = 0;              // in the chunks so far
+  Pieces pieces = Pieces::kApart;
+  uint64_t bytes = 0;  // in the chunks so far, and in the run
+  std::optional<Run> run;
   std::optional<Totals> expected;  // where each stream goes on if nothing is missing
   Totals starts{};                 // of the streams, when reading began
 
@@ -98,8 +109,13 @@ struct OutputReader::Reading {
   }
 
   bool full(const IndexRecord& record) const {
-    if (batch.chunks.empty()) return false;
-    return batch.chunks.size() >= kMaxChunks || bytes + record.length > max_bytes;
+    const size_t chunks = batch.chunks.size() + (run ? 1 : 0);
+    return chunks > 0 && (chunks >= kMaxChunks || bytes + record.length > max_bytes);
+  }
+
+  bool continues_run(const IndexRecord& record, uint64_t from) const {
+    return run && pieces == Pieces::kJoined && run->stream == stream_of(record) &&
+           run->begin + run->length == from && run->length + record.length <= kMaxRead;
   }
 };
 
@@ -127,10 +143,11 @@ bool OutputReader::at_eof(uint32_t streams) const {
 }
 
 OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_bytes,
-                               const std::optional<Totals>& before) const {
+                               const std::optional<Totals>& before, Pieces pieces) const {
   Reading reading;
   reading.streams = streams;
   reading.max_bytes = max_bytes;
+  reading.pieces = pieces;
   // Before the index: what was taken in before the end of a stream has its record by now.
   const bool eof = at_eof(streams);
   for (StreamId stream : kStreams)
@@ -159,6 +176,7 @@ OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_b
     if (!take(reading, *record)) break;
     ++seq;
   }
+  add_run(reading);
   if (cursor == 1 && !any && seq == end && end > 1) {
     // No record to count from. If they were overwritten just now, the next call finds others.
     if (index_.positions().limit != index.limit) return OutputBatch{{}, 1, {}, false, {}};
@@ -183,28 +201,42 @@ bool OutputReader::take(Reading& reading, const IndexRecord& record) const {
   if (wanted && !gone && reading.full(record)) return false;
   reading.count_gap(record);
   if (!wanted) return true;
-  uint64_t& lost = reading.batch.lost[slot];
   if (gone) {
-    lost += weight(record);
+    reading.batch.lost[slot] += weight(record);
     return true;
   }
+  reading.bytes += record.length;
+  if (stream != StreamId::kData && reading.continues_run(record, from)) {
+    reading.run->seq = record.seq;
+    reading.run->length += record.length;
+    return true;
+  }
+  add_run(reading);
   if (stream == StreamId::kData) {
-    auto message = message_at(data_, record.position, record.data);
-    if (!message || message->data.size() != record.length) {
-      lost += 1;
-      return true;
-    }
-    reading.bytes += message->data.size();
-    reading.batch.chunks.push_back(
-        {record.seq, record.time_ns, stream, record.data, std::move(message->data)});
-    return true;
+    add_message(reading, record);
+  } else {
+    reading.run = {record.seq, record.time_ns, stream, from, record.length};
   }
-  ByteRead piece = read_bytes(ring_of(stream), from, record.length);
-  lost += record.length - std::min<uint64_t>(record.length, piece.data.size());
-  if (piece.data.empty()) return true;
-  reading.bytes += piece.data.size();
-  reading.batch.chunks.push_back({record.seq, record.time_ns, stream, piece.offset, std::move(piece.data)});
   return true;
+}
+
+void OutputReader::add_message(Reading& reading, const IndexRecord& record) const {
+  auto message = message_at(data_, record.position, record.data);
+  if (!message || message->data.size() != record.length) {
+    reading.batch.lost[slot_of(StreamId::kData)] += 1;
+    return;
+  }
+  reading.batch.chunks.push_back(
+      {record.seq, record.time_ns, StreamId::kData, record.data, std::move(message->data)});
+}
+
+void OutputReader::add_run(Reading& reading) const {
+  if (!reading.run) return;
+  const Reading::Run run = *std::exchange(reading.run, std::nullopt);
+  ByteRead piece = read_bytes(ring_of(run.stream), run.begin, run.length);
+  reading.batch.lost[slot_of(run.stream)] += run.length - std::min<uint64_t>(run.length, piece.data.size());
+  if (piece.data.empty()) return;
+  reading.batch.chunks.push_back({run.seq, run.time_ns, run.stream, piece.offset, std::move(piece.data)});
 }
 
 }  // namespace bgtask::ring

@@ -32,6 +32,11 @@ struct OutputBatch {
   std::optional<Totals> totals = {};  ///< before `next`, where that is known
 };
 
+/// What becomes of records of one stream that follow each other: a chunk each, or one for all of them, which
+/// has the seq of the last and the time of the first. Reading back much is cheaper with fewer and longer
+/// copies.
+enum class Pieces { kApart, kJoined };
+
 /// Bits for `streams`: 1 << StreamId.
 inline constexpr uint32_t kAllOutput = 1u << 1 | 1u << 2 | 1u << 3;
 
@@ -55,9 +60,10 @@ class OutputReader {
   /// Whole records from `cursor` (0 or 1: the beginning) on, restricted to `streams`, until `max_bytes` are
   /// reached (soft: one record is given even if it is longer). A piece of which only the tail is left is
   /// given from there, the rest counted in `lost`. Pieces of streams not asked for are neither given nor
-  /// counted. `before`: the totals that came with this cursor, if it came from another batch.
+  /// counted. `before`: the totals that came with this cursor, if it came from another batch. Joined pieces
+  /// are not longer than a batch, nor than one look at a ring gives (kMaxRead).
   OutputBatch read(uint64_t cursor, uint32_t streams, uint64_t max_bytes,
-                   const std::optional<Totals>& before = {}) const;
+                   const std::optional<Totals>& before = {}, Pieces pieces = Pieces::kApart) const;
   /// The cursor after the newest record.
   uint64_t end() const;
   /// Whether nothing more will be written to any of these streams; what was may still be there to read.
@@ -67,6 +73,8 @@ class OutputReader {
   struct Reading;
   const RingView& ring_of(StreamId stream) const;
   bool take(Reading& reading, const IndexRecord& record) const;
+  void add_message(Reading& reading, const IndexRecord& record) const;
+  void add_run(Reading& reading) const;
 
   const RingView& index_;
   const RingView& out_;

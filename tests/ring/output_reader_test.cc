@@ -35,8 +35,10 @@ class Output {
   }
   void put_out(uint64_t length) { put(StreamId::kStdout, pattern(out.positions().limit, length)); }
   void put_err(uint64_t length) { put(StreamId::kStderr, pattern(err.positions().limit, length)); }
-  OutputBatch read(uint64_t cursor, uint32_t streams = kAllOutput, uint64_t max_bytes = 1 << 20) const {
-    return OutputReader(index_view, out_view, err_view, data_view).read(cursor, streams, max_bytes);
+  OutputBatch read(uint64_t cursor, uint32_t streams = kAllOutput, uint64_t max_bytes = 1 << 20,
+                   Pieces pieces = Pieces::kApart) const {
+    const OutputReader reader(index_view, out_view, err_view, data_view);
+    return reader.read(cursor, streams, max_bytes, {}, pieces);
   }
 
   ByteRing out, err;
@@ -116,6 +118,72 @@ TEST(OutputReader, MaxBytesIsSoft) {
   EXPECT_EQ(output.read(0, kAllOutput, 250).next, 3u);
   EXPECT_EQ(output.read(3, kAllOutput, 0).chunks.size(), 1u);
   EXPECT_EQ(output.read(3, kAllOutput, 300).chunks.size(), 3u);
+}
+
+std::vector<std::string> told(const OutputBatch& batch) {
+  std::vector<std::string> chunks;
+  for (const auto& chunk : batch.chunks) {
+    chunks.push_back(std::to_string(chunk.seq) + " at " + std::to_string(chunk.time_ns) + " stream " +
+                     std::to_string(static_cast<int>(chunk.stream)) + " offset " +
+                     std::to_string(chunk.offset) + " " + chunk.data);
+  }
+  return chunks;
+}
+
+TEST(OutputReader, JoinsWhatFollowsInOneStream) {
+  Output output;
+  output.put(StreamId::kStdout, "a");
+  output.put(StreamId::kStdout, "bc");
+  output.put(StreamId::kStderr, "E");
+  output.put(StreamId::kStdout, "d");
+  output.put(StreamId::kData, "m1");
+  output.put(StreamId::kData, "m2");
+  output.put(StreamId::kStdout, "e");
+  output.put(StreamId::kStdout, "f");
+  const auto all = output.read(0, kAllOutput, 1 << 20, Pieces::kJoined);
+  EXPECT_EQ(told(all),
+            (std::vector<std::string>{"2 at 1001 stream 1 offset 0 abc", "3 at 1003 stream 2 offset 0 E",
+                                      "4 at 1004 stream 1 offset 3 d", "5 at 1005 stream 3 offset 0 m1",
+                                      "6 at 1006 stream 3 offset 1 m2", "8 at 1007 stream 1 offset 4 ef"}));
+  EXPECT_EQ(all.next, 9u);
+  // What is not asked for does not part what is.
+  const auto out = output.read(0, 1u << 1, 1 << 20, Pieces::kJoined);
+  EXPECT_EQ(told(out), (std::vector<std::string>{"8 at 1001 stream 1 offset 0 abcdef"}));
+  EXPECT_EQ(out.next, 9u);
+}
+
+TEST(OutputReader, JoinedPiecesKeepToTheBound) {
+  Output output;
+  for (int i = 0; i < 2000; ++i)
+    output.put_out(100);
+  std::string all;
+  uint64_t cursor = 0;
+  size_t batches = 0;
+  for (OutputBatch batch; (batch = output.read(cursor, kAllOutput, 1050, Pieces::kJoined)).next != cursor;) {
+    if (batch.chunks.empty()) break;
+    ASSERT_EQ(batch.chunks.size(), 1u);
+    EXPECT_EQ(batch.chunks[0].data.size(), 1000u);
+    EXPECT_EQ(batch.chunks[0].seq + 1, batch.next);
+    all += batch.chunks[0].data;
+    cursor = batch.next;
+    ++batches;
+  }
+  EXPECT_EQ(batches, 200u);
+  EXPECT_EQ(all, pattern(0, 200'000));
+}
+
+TEST(OutputReader, OfJoinedPiecesWhatIsGoneIsCounted) {
+  Output output(4096);
+  for (int i = 0; i < 100; ++i)
+    output.put_out(100);
+  const uint64_t start = output.out.positions().start;
+  ASSERT_GT(start, 0u);
+  const auto batch = output.read(0, kAllOutput, 1 << 20, Pieces::kJoined);
+  ASSERT_EQ(batch.chunks.size(), 1u);
+  EXPECT_EQ(batch.chunks[0].offset, start);
+  EXPECT_EQ(batch.chunks[0].data, pattern(start, 10'000 - start));
+  EXPECT_EQ(batch.lost[0], start);
+  EXPECT_EQ(batch.next, 101u);
 }
 
 TEST(OutputReader, OverwrittenPiecesAreLostAndTailsAreGiven) {

@@ -64,6 +64,10 @@ struct OutputOptions {
   std::uint64_t cursor = 0;               ///< 0: from the beginning of what is kept
   std::vector<std::string> streams = {};  ///< of "stdout", "stderr", "data"; empty means all
   std::uint64_t max_bytes = 1 << 20;      ///< soft: a reply has at least one whole piece
+  /// Pieces of a stream that follow each other may come as one chunk, with the seq of the last and the time
+  /// of the first: for whoever wants the bytes and not when each came, and much cheaper where pieces are
+  /// small.
+  bool joined = false;
 };
 
 /// What to wait for.
