@@ -60,6 +60,17 @@ TEST_F(OutputTest, TheBoundIsSoftByOneRecord) {
   EXPECT_EQ(text_of(task.output(), "stdout").size(), 1u << 20);
 }
 
+TEST_F(OutputTest, WhatAdjoinsIsJoinedWhereThatIsAskedFor) {
+  make_rings(kId, std::string(1 << 20, 'x'), "");
+  EXPECT_EQ(task.output({.streams = {"stdout"}}).chunks.size(), 16u);
+  const Output joined = task.output({.streams = {"stdout"}, .joined = true});
+  ASSERT_EQ(joined.chunks.size(), 1u);
+  EXPECT_EQ(joined.chunks[0].offset, 0u);
+  EXPECT_EQ(joined.chunks[0].seq, 16u);
+  EXPECT_EQ(joined.chunks[0].data, std::string(1 << 20, 'x'));
+  EXPECT_LE(text_of(task.output({.max_bytes = 200'000, .joined = true}), "stdout").size(), 200'000u);
+}
+
 TEST_F(OutputTest, OfMemoryRingsComesThroughTheSupervisor) {
   const io::UniqueFd alive = hold_lock(kId);
   FakeServer server(task_path(kId), [](Peer& peer) {
