@@ -33,4 +33,8 @@ class Peer(peers.Peer):
         self._call("tsp", "-C")
 
     def output(self):
-        return Path(self._call("tsp", "-o").strip())
+        def said() -> str:  # nothing yet where the command has not begun
+            return self._call("tsp", "-o", check=False).strip()
+
+        peers.until(lambda: said().startswith("/"), "tsp to begin")
+        return Path(said())
