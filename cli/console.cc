@@ -1,6 +1,7 @@
 #include "cli/console.h"
 
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -36,6 +37,11 @@ void say(std::string_view text) {
 
 bool stdout_is_terminal() {
   return ::isatty(STDOUT_FILENO) == 1;
+}
+
+bool stdout_is_pipe() {
+  struct stat st {};
+  return ::fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 bool colours_wanted() {

@@ -21,6 +21,7 @@ void write_stdout(std::string_view data);
 void say(std::string_view text);
 
 bool stdout_is_terminal();
+bool stdout_is_pipe();
 /// On a terminal that can, unless $NO_COLOR is set.
 bool colours_wanted();
 /// Columns of the terminal stdout is; 0 where it is none.
