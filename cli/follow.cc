@@ -19,7 +19,8 @@ enum class Woken { kMore, kEnded, kTimeout };
 // Sleeps until there is something after the cursor, or nothing can come any more.
 Woken wait_for_more(Task& task, std::uint64_t cursor, std::optional<Seconds> left) {
   try {
-    const auto result = task.wait({.for_events = {"output", "exit"}, .cursor = cursor, .timeout = left});
+    const auto result = task.wait(
+        {.for_events = {"output", "exit"}, .cursor = cursor, .timeout = left, .with_status = false});
     if (result.fired == "timeout") return Woken::kTimeout;
     return result.fired == "output" ? Woken::kMore : Woken::kEnded;
   } catch (const Error& error) {

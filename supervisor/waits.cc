@@ -32,6 +32,7 @@ void Waits::add(Connection& connection, wire::Request request) {
             contains(events, "exit"),
             contains(events, "output"),
             contains(events, "eof"),
+            params.value("status", true),
             params.value("cursor", uint64_t{0}),
             std::nullopt};
   if (params.contains("timeout")) {
@@ -48,17 +49,19 @@ Json Waits::result(const Outcome& outcome) const {
   Json result = Json::object();
   result["fired"] = std::string(outcome.fired);
   result["next"] = outcome.next;
-  result["status"] = status_();
+  if (outcome.with_status) result["status"] = status_();
   return result;
 }
 
 std::optional<Waits::Outcome> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
-  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1)) return Outcome{"output", facts.next};
-  if (wait.exit && facts.exited) return Outcome{"exit", facts.next};
+  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1))
+    return Outcome{"output", facts.next, wait.with_status};
+  if (wait.exit && facts.exited) return Outcome{"exit", facts.next, wait.with_status};
   // Waiting for output that can no longer come ends too, unless the end that was also asked for is still to
   // come.
-  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof) return Outcome{"eof", facts.next};
-  if (wait.due && *wait.due <= uv_now(loop_.get())) return Outcome{"timeout", wait.cursor};
+  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof)
+    return Outcome{"eof", facts.next, wait.with_status};
+  if (wait.due && *wait.due <= uv_now(loop_.get())) return Outcome{"timeout", wait.cursor, wait.with_status};
   return std::nullopt;
 }
 

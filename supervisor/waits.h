@@ -37,7 +37,7 @@ class Waits {
   struct Wait {
     Connection* connection;
     wire::Request request;
-    bool exit, output, eof;
+    bool exit, output, eof, with_status;
     uint64_t cursor;
     std::optional<uint64_t> due;  // milliseconds of the loop's clock
   };
@@ -45,6 +45,7 @@ class Waits {
   struct Outcome {
     std::string_view fired;
     uint64_t next;
+    bool with_status;
     bool operator==(const Outcome&) const = default;
   };
   /// Nothing where it is not time yet.

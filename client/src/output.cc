@@ -8,6 +8,7 @@
 
 #include "client/src/replies.h"
 #include "client/src/stream_names.h"
+#include "client/src/waiting.h"
 #include "protocol/ring/format.h"
 #include "protocol/wire/methods.h"
 
@@ -50,9 +51,9 @@ bool is_end_of_task(const Failure& failure) {
 /// Sleeps in the supervisor until there is output from `cursor` on; true if there will be no more than there
 /// is.
 Result<bool> wait_for_end_or_output(TaskCore& task, std::uint64_t cursor) {
-  const Result<Json> reply =
-      task.call("wait", {{"for", {"output", "eof", "exit"}}, {"cursor", cursor}}, Deadline::never());
-  if (reply) return text_in(*reply, "fired") != "output";
+  const Result<WaitResult> reply =
+      wait_for(task, {.for_events = {"output", "eof", "exit"}, .cursor = cursor, .with_status = false});
+  if (reply) return reply->fired != "output";
   if (is_end_of_task(reply.error())) return true;
   return fail(Failure(reply.error()));
 }

@@ -13,6 +13,7 @@
 #include "client/src/stream_names.h"
 #include "client/src/task_core.h"
 #include "client/src/throwing.h"
+#include "client/src/waiting.h"
 #include "protocol/wire/methods.h"
 
 namespace bgtask {
@@ -194,10 +195,7 @@ RemoveReceipt Task::remove(const RemoveOptions& options) {
 }
 
 WaitResult Task::wait(const WaitOptions& options) {
-  Json params{{"for", options.for_events}, {"cursor", options.cursor}};
-  if (options.timeout && options.timeout->count() <= wire::kMaxSeconds)
-    params["timeout"] = options.timeout->count();
-  return to_wait_result(call_method(*impl_, "wait", std::move(params)));
+  return value_or_throw(wait_for(*impl_, options));
 }
 
 Output Task::output(const OutputOptions& options) {

@@ -83,6 +83,7 @@ class TaskCore {
   /// next one begins with it.
   std::map<int, ReadResult> held_pages;
   std::optional<OutputPlace> output_place;
+  bool knows_brief_waits = true;  ///< false: an older supervisor, which refuses a wait without status
   /// Kept from one look at the output to the next: four files are opened and checked for it.
   std::shared_ptr<const OutputRings> output_rings;
 

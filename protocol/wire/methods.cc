@@ -43,7 +43,8 @@ constexpr Param kCloseParams[] = {
 constexpr Param kWaitParams[] = {
     {"for", ParamType::kWaitList, kOptional, "default [\"exit\"]"},
     {"cursor", ParamType::kOffset, kOptional, "default 0; output fires when there is some from here on"},
-    {"timeout", ParamType::kSeconds, kOptional, "default: none"}};
+    {"timeout", ParamType::kSeconds, kOptional, "default: none"},
+    {"status", ParamType::kBoolean, kOptional, "default true; false: the reply is without it"}};
 constexpr Param kSubscribeParams[] = {
     {"events", ParamType::kEventList, kRequired, ""},
     {"cursor", ParamType::kOffset, kOptional, "default: from now on"},

@@ -131,7 +131,29 @@ TEST_F(OutputTest, FollowWaitsInTheSupervisorForMore) {
   });
   EXPECT_EQ(task.follow([](const Output&) { return true; }), 6u);
   ASSERT_EQ(waits.size(), 3u);
-  EXPECT_EQ(waits[0], (Json{{"for", {"output", "eof", "exit"}}, {"cursor", 6}}));
+  EXPECT_EQ(waits[0], (Json{{"for", {"output", "eof", "exit"}}, {"cursor", 6}, {"status", false}}));
+  task.disconnect();
+}
+
+TEST_F(OutputTest, AnOlderSupervisorIsAskedAsItKnows) {
+  make_rings(kId, "out", "err");
+  const io::UniqueFd alive = hold_lock(kId);
+  std::vector<Json> waits;
+  FakeServer server(task_path(kId), [&](Peer& peer) {
+    for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      waits.push_back(request.at("params"));
+      if (waits.back().contains("status")) {
+        peer.fail(request, {{"error", "bad_argument"}, {"parameter", "status"}});
+      } else {
+        peer.reply(request, {{"fired", waits.size() < 3 ? "output" : "exit"}, {"next", 6}});
+      }
+    }
+  });
+  EXPECT_EQ(task.follow([](const Output&) { return true; }), 6u);
+  ASSERT_EQ(waits.size(), 3u);
+  EXPECT_TRUE(waits[0].contains("status"));
+  EXPECT_EQ(waits[1], (Json{{"for", {"output", "eof", "exit"}}, {"cursor", 6}}));
+  EXPECT_EQ(waits[2], waits[1]);
   task.disconnect();
 }
 

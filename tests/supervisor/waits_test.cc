@@ -40,6 +40,7 @@ class WaitsTest : public testing::Test {
         list.push_back({reply["id"], reply["error"]["data"]["error"]});
       } else {
         list.push_back({reply["id"], reply["result"]["fired"], reply["result"]["next"]});
+        with_status_.push_back(reply["result"].contains("status"));
       }
     }
     return list;
@@ -50,6 +51,7 @@ class WaitsTest : public testing::Test {
   wire::Framer framer_{1 << 20, wire::reply_limits()};
   WaitFacts facts_;
   Json status_;
+  std::vector<bool> with_status_;  // of the replies received so far
   std::unique_ptr<Connection> connection_;
   Waits waits_{loop_, [this] { return facts_; }, [this] { return status_; }};
 };
@@ -60,6 +62,17 @@ TEST_F(WaitsTest, WhatIsTheCaseIsAnsweredAtOnce) {
   wait(2, {{"for", {"output"}}, {"cursor", 3}});
   wait(3, {{"for", {"eof"}}});
   EXPECT_EQ(replies(), (Json{{1, "exit", 8}, {2, "output", 8}, {3, "eof", 8}}));
+}
+
+TEST_F(WaitsTest, TheStatusIsLeftOutForThoseWhoDoNotWantIt) {
+  wait(1, {{"for", {"exit"}}, {"status", true}});
+  wait(2, {{"for", {"exit"}}, {"status", false}});
+  wait(3, {{"for", {"exit"}}});
+  wait(4, {{"for", {"exit"}}, {"status", false}});
+  facts_ = {true, true, 8};
+  waits_.check();
+  EXPECT_EQ(replies(), (Json{{1, "exit", 8}, {2, "exit", 8}, {3, "exit", 8}, {4, "exit", 8}}));
+  EXPECT_EQ(with_status_, (std::vector<bool>{true, false, true, false}));
 }
 
 TEST_F(WaitsTest, OthersWaitForTheirEventOnly) {

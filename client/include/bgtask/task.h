@@ -75,12 +75,13 @@ struct WaitOptions {
   std::vector<std::string> for_events = {"exit"};  ///< any of "exit", "output", "eof"
   std::uint64_t cursor = 0;                        ///< for "output": fires when there is output from here on
   std::optional<Seconds> timeout = {};             ///< none: as long as it takes
+  bool with_status = true;  ///< false: without, which costs less; for many waits in a row
 };
 
 struct WaitResult {
   std::string fired;       ///< "exit", "output", "eof" or "timeout"
   std::uint64_t next = 0;  ///< the cursor after the newest output (on a timeout: the one given)
-  Json status;             ///< the "status" part of the info document
+  Json status;             ///< the "status" part of the info document; null where it was not asked for
 };
 
 /// How to delete.
