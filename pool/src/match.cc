@@ -26,6 +26,10 @@ std::string text_of(const Json& scalar) {
       return scalar.get<bool>() ? "1" : "0";
     case Json::value_t::string:
       return scalar.get<std::string>();
+    case Json::value_t::number_integer:
+      return std::to_string(scalar.get<std::int64_t>());
+    case Json::value_t::number_unsigned:
+      return std::to_string(scalar.get<std::uint64_t>());
     case Json::value_t::number_float:
       return number_text(scalar.get<double>());
     case Json::value_t::binary:
