@@ -13,6 +13,7 @@
 #include "client/src/task_access.h"
 #include "client/src/task_directory.h"
 #include "client/src/throwing.h"
+#include "pool/src/crew.h"
 #include "pool/src/match.h"
 #include "pool/src/pool_impl.h"
 
@@ -20,6 +21,8 @@ namespace bgtask {
 namespace {
 
 using Predicate = std::function<bool(const Json&)>;
+
+enum class Looking { kAlone, kTogether };
 
 struct Found {
   double started_at;
@@ -55,46 +58,57 @@ class Search {
   Search(std::shared_ptr<const PoolDirectory> pool, Test test, std::vector<SkippedEntry>* skipped)
       : pool_(std::move(pool)), test_(std::move(test)), skipped_(skipped) {}
 
-  std::vector<Task> run() {
+  std::vector<Task> run(Looking how) {
     std::vector<std::string> strange;
-    for (pid_t id : value_or_throw(list_ids(*pool_, &strange)))
-      examine(id);
+    const std::vector<pid_t> ids = value_or_throw(list_ids(*pool_, &strange));
+    if (how == Looking::kAlone || !look_together(ids)) look_alone(ids);
     for (const std::string& name : strange)
       skip(name, {ErrorCode::kNotFound, "'" + name + "' is not a task"});
-    std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
-      return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id);
-    });
-    std::vector<Task> tasks;
-    tasks.reserve(found_.size());
-    for (Found& one : found_)
-      tasks.push_back(std::move(one.task));
-    return tasks;
+    return oldest_first();
   }
 
  private:
-  void examine(pid_t id) {
-    Status done = take(id);
-    // "Not found" is what is just being made or removed: no task, and no fault. But what is published must be
-    // there as a whole, unless that has just happened.
-    if (!done && done.error().code == ErrorCode::kNotFound) {
-      if (!is_published(id)) return;
-      done = take(id);
-    }
-    if (!done && !is_user_pool(*pool_, id)) skip(std::to_string(id), std::move(done.error()));
+  using Look = Result<std::optional<Found>>;  // nothing: no task, or none that matches
+
+  void look_alone(const std::vector<pid_t>& ids) {
+    for (const pid_t id : ids)
+      take(id, examine(id));
   }
 
-  // Adds the task if it matches.
-  Status take(pid_t id) {
+  // False if somebody ran out of something: one of several may, and be misled by it, where one alone has
+  // enough.
+  bool look_together(const std::vector<pid_t>& ids) {
+    std::vector<Look> looks(ids.size());
+    share_out(ids.size(), [&](std::size_t i) { looks[i] = examine(ids[i]); });
+    const auto ran_short = [](const Look& look) { return !look && is_own_shortage(look.error().code); };
+    if (std::any_of(looks.begin(), looks.end(), ran_short)) return false;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      take(ids[i], std::move(looks[i]));
+    return true;
+  }
+
+  Look examine(pid_t id) const {
+    Look seen = look_at(id);
+    // "Not found" is what is just being made or removed: no task, and no fault. But what is published must be
+    // there as a whole, unless that has just happened.
+    if (!seen && seen.error().code == ErrorCode::kNotFound) {
+      if (!is_published(id)) return std::nullopt;
+      seen = look_at(id);
+    }
+    if (!seen && is_user_pool(*pool_, id)) return std::nullopt;
+    return seen;
+  }
+
+  Look look_at(pid_t id) const {
     Result<TaskDirectory> task = open_task(*pool_, id);
     if (!task) return fail(std::move(task.error()));
     Result<Snapshot> snapshot = Snapshot::read(*task);
     if (!snapshot) return fail(std::move(snapshot.error()));
     Result<bool> matches = test_(*task, *snapshot);
     if (!matches) return fail(std::move(matches.error()));
-    if (!*matches) return {};
+    if (!*matches) return std::nullopt;
     const double started_at = start_of(*snapshot);
-    found_.push_back(Found{started_at, id, TaskAccess::make(pool_, *task, *std::move(snapshot))});
-    return {};
+    return Found{started_at, id, TaskAccess::make(pool_, *task, *std::move(snapshot))};
   }
 
   bool is_published(pid_t id) const {
@@ -103,9 +117,25 @@ class Search {
     return task && ::fstatat(task->fd.get(), "status", &st, AT_SYMLINK_NOFOLLOW) == 0;
   }
 
+  void take(pid_t id, Look look) {
+    if (!look) return skip(std::to_string(id), std::move(look.error()));
+    if (*look) found_.push_back(**std::move(look));
+  }
+
   void skip(const std::string& name, Failure reason) {
     if (is_own_shortage(reason.code)) throw_failure(std::move(reason));
     if (skipped_ != nullptr) skipped_->push_back(SkippedEntry{name, to_error(std::move(reason))});
+  }
+
+  std::vector<Task> oldest_first() {
+    std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+      return std::tie(a.started_at, a.id) < std::tie(b.started_at, b.id);
+    });
+    std::vector<Task> tasks;
+    tasks.reserve(found_.size());
+    for (Found& one : found_)
+      tasks.push_back(std::move(one.task));
+    return tasks;
   }
 
   std::shared_ptr<const PoolDirectory> pool_;
@@ -138,9 +168,9 @@ Search::Test by_members(const Json& pattern) {
 
 std::vector<Task> TaskPool::search(const Json& pattern, std::vector<SkippedEntry>* skipped) const {
   if (pattern.is_object() && !mentions_streams(pattern))
-    return Search(impl_->directory, by_members(pattern), skipped).run();
+    return Search(impl_->directory, by_members(pattern), skipped).run(Looking::kTogether);
   Predicate matching = [&pattern](const Json& info) { return matches(pattern, info); };
-  return Search(impl_->directory, whole_document(matching), skipped).run();
+  return Search(impl_->directory, whole_document(matching), skipped).run(Looking::kAlone);
 }
 
 std::vector<Task> TaskPool::search(
@@ -150,7 +180,7 @@ std::vector<Task> TaskPool::search(
 
 std::vector<Task> TaskPool::search(const std::function<bool(const Json& info)>& predicate,
                                    std::vector<SkippedEntry>* skipped) const {
-  return Search(impl_->directory, whole_document(predicate), skipped).run();
+  return Search(impl_->directory, whole_document(predicate), skipped).run(Looking::kAlone);
 }
 
 std::vector<Task> search(const Json& pattern) {

@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "protocol/ring/byte_ring.h"
 #include "protocol/ring/message_ring.h"
@@ -273,6 +276,73 @@ TEST(Search, AShortageOfOnesOwnIsNotTheTasksFault) {
                   if (error.code() != "too_many_files") return error.code();
                 }
                 ::close(fillers[static_cast<size_t>(free)]);
+              }
+              return "";
+            }),
+            "");
+}
+
+// Enough of them for several threads. Every seventh cannot be read.
+class ManyTasks : public testing::Test {
+ protected:
+  ManyTasks() {
+    for (int id = 1000; id < 1000 + kTasks; ++id) {
+      const std::string name = std::to_string(id);
+      dir_.add(name, id % 3 != 0, {{"started_at", id * 7919 % 101}, {"meta", {{"even", id % 2 == 0}}}});
+      if (id % 7 == 0) dir_.write(name, "status", "{" + name);
+    }
+  }
+
+  static constexpr int kTasks = 300;
+  HandMadePool dir_;
+};
+
+std::vector<std::pair<std::string, std::string>> reasons(const std::vector<SkippedEntry>& skipped) {
+  std::vector<std::pair<std::string, std::string>> result;
+  for (const SkippedEntry& entry : skipped)
+    result.emplace_back(entry.name, entry.reason.what());
+  return result;
+}
+
+TEST_F(ManyTasks, AreFoundAsOneAfterTheOther) {
+  const TaskPool pool(dir_.path());
+  for (const Json& pattern : {Json::object(), Json{{"meta", {{"even", 1}}}}, Json{{"meta", {{"even", 2}}}}}) {
+    std::vector<SkippedEntry> skipped_together, skipped_alone;
+    const auto together = pool.search(pattern, &skipped_together);
+    const auto alone = pool.search([&](const Json& info) { return matches(pattern, info); }, &skipped_alone);
+    EXPECT_EQ(pids(together), pids(alone));
+    EXPECT_EQ(reasons(skipped_together), reasons(skipped_alone));
+    EXPECT_EQ(skipped_together.size(), 43u);
+  }
+}
+
+TEST_F(ManyTasks, APredicateIsCalledOnTheCallersThread) {
+  int calls = 0;
+  TaskPool(dir_.path()).search([&, caller = ::gettid()](const Json&) {
+    EXPECT_EQ(::gettid(), caller);
+    ++calls;
+    return true;
+  });
+  EXPECT_EQ(calls, kTasks - 43);
+}
+
+TEST_F(ManyTasks, SeveralThreadsNeedNoMoreDescriptorsThanOne) {
+  EXPECT_EQ(test::in_child([&]() -> std::string {
+              const TaskPool pool(dir_.path());
+              std::vector<int> fillers;
+              for (int fd; (fd = ::dup(2)) >= 0;)
+                fillers.push_back(fd);
+              for (size_t free = 0; free < 12; ++free) {
+                ::close(fillers[free]);
+                try {
+                  pool.search([](const Json&) { return true; });
+                } catch (const Error&) {
+                  continue;
+                }
+                for (int again = 0; again < 5; ++again) {
+                  if (pool.search(Json::object()).size() != kTasks - 43)
+                    return std::to_string(free) + " free";
+                }
               }
               return "";
             }),

@@ -102,8 +102,8 @@ struct RemoveReceipt {
 /// A task in some pool. Creating one connects to nothing and reads nothing; the first call that needs the
 /// supervisor connects, and later ones use that connection again. Move and copy are cheap, copies share the
 /// connection. One Task (and its copies and streams) is used by one thread at a time; tasks are independent
-/// of each other. The library starts no thread, installs no signal handler, and its descriptors are
-/// close-on-exec.
+/// of each other. The library keeps no thread (TaskPool::search takes some for as long as it lasts), installs
+/// no signal handler, and its descriptors are close-on-exec.
 ///
 /// \code
 /// bgtask::Task task(pid);

@@ -160,11 +160,11 @@ class TaskPool {
   /// any depth; arrays match element by element and in length; scalars are equal or equal as text, true and
   /// false being 1 and 0. Wakes no supervisor. The tasks have their info document at hand: info() asks
   /// no supervisor (stream positions are those of its first call; not_found if the task was deleted before
-  /// that). `skipped`, if given, receives the entries
-  /// that could not be read.
+  /// that). `skipped`, if given, receives the entries that could not be read. With many tasks a few threads
+  /// help, where there are more processors than one; they block all signals, and none is left on return.
   std::vector<Task> search(const Json& pattern, std::vector<SkippedEntry>* skipped = nullptr) const;
   std::vector<Task> search(std::initializer_list<Json::initializer_list_t::value_type> pattern) const;
-  /// The tasks for which `predicate` returns true; one that throws does not match.
+  /// The tasks for which `predicate` returns true; one that throws does not match. All on the calling thread.
   std::vector<Task> search(const std::function<bool(const Json& info)>& predicate,
                            std::vector<SkippedEntry>* skipped = nullptr) const;
 
