@@ -3,10 +3,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
-#include <chrono>
 #include <cstddef>
-#include <deque>
 #include <future>
 #include <optional>
 #include <semaphore>
@@ -17,6 +16,7 @@
 #include "cli/exit_status.h"
 #include "cli/output_format.h"
 #include "cli/usage_error.h"
+#include "pool/src/crew.h"
 
 namespace bgtask::cli {
 namespace {
@@ -215,60 +215,83 @@ int for_each_task(Session& session, const Selector& selector, const std::string&
 namespace {
 
 // As many tasks as may be acted on at a time: each takes up to four descriptors.
-std::ptrdiff_t places_for_tasks() {
-  constexpr std::ptrdiff_t kMost = 16, kForOthers = 16, kForOne = 4;
+std::size_t places_for_tasks() {
+  constexpr std::size_t kMost = 16, kForOthers = 16, kForOne = 4;
   rlimit descriptors{};
   if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur >= kForOthers + kMost * kForOne)
     return kMost;
-  const auto few = static_cast<std::ptrdiff_t>(descriptors.rlim_cur);
-  return std::max<std::ptrdiff_t>(1, (few - kForOthers) / kForOne);
+  const std::size_t few = descriptors.rlim_cur;
+  return few < kForOthers + kForOne ? 1 : (few - kForOthers) / kForOne;
 }
 
-struct Place {
-  std::counting_semaphore<>& places;
-  ~Place() { places.release(); }
+// One task's action and, once it is done, what is to be said of it.
+struct Job {
+  pid_t pid;
+  std::packaged_task<Report()> run;
 };
 
-struct Begun {
-  pid_t pid;
-  std::future<Report> report;
-  bool is(std::future_status status) const { return report.wait_for(std::chrono::seconds(0)) == status; }
+std::vector<Job> jobs_for(std::vector<Task>& tasks, const std::function<Report(Task&)>& action) {
+  std::vector<Job> jobs;
+  for (Task& selected : tasks) {
+    jobs.push_back({selected.pid(), std::packaged_task<Report()>([&action, &selected] {
+                      Task task = std::move(selected);  // its connection ends with it
+                      return action(task);
+                    })});
+  }
+  return jobs;
+}
+
+// Jobs begun in their order by whoever is free, of which only so many wait to be reported.
+class Queue {
+ public:
+  explicit Queue(std::vector<Job>& jobs) : jobs_(jobs) {}
+
+  void take_part() {
+    for (;;) {
+      room_.acquire();
+      const std::size_t mine = next_++;
+      if (mine >= jobs_.size()) return;
+      jobs_[mine].run();
+    }
+  }
+  void reported() { room_.release(); }
+  /// Nothing more is begun; all of `workers` find out.
+  void close(std::size_t workers) {
+    next_ = jobs_.size();
+    room_.release(static_cast<std::ptrdiff_t>(workers));
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kMostUnreported =
+      64;  // what one that takes its time lets pile up behind it
+
+  std::vector<Job>& jobs_;
+  std::counting_semaphore<> room_{kMostUnreported};
+  std::atomic<std::size_t> next_ = 0;
+};
+
+struct Closing {
+  Queue& queue;
+  const Crew& crew;
+  ~Closing() { queue.close(crew.size()); }
 };
 
 }  // namespace
 
 int for_tasks_at_once(Session& session, const Selector& selector, const std::string& verb,
                       const std::function<Report(Task&)>& action) {
-  constexpr std::size_t kMostUnreported = 64;  // what a task that takes its time lets pile up behind it
   Selection selection = select_some(session, selector, verb);
   int status = selection.complete ? 0 : kExitFailure;
-  std::counting_semaphore<> places(places_for_tasks());
-  // Where there is one task, or no thread to be had, the action runs when its report is asked for.
-  const auto how =
-      selection.tasks.size() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
-  const auto act = [&](Task& selected) {
-    const Place place{places};
-    Task task = std::move(selected);  // its connection ends with it
-    return action(task);
-  };
-  std::deque<Begun> begun;
-  const auto settle_first = [&] {
-    Begun first = std::move(begun.front());
-    begun.pop_front();
-    if (!succeeds(first.pid, [&] { first.report.get()(); })) status = kExitFailure;
-  };
-  for (Task& selected : selection.tasks) {
-    while (begun.size() == kMostUnreported || (!begun.empty() && begun.front().is(std::future_status::ready)))
-      settle_first();
-    places.acquire();
-    const pid_t pid = selected.pid();
-    // By reference: a start that fails must not have taken the task with it.
-    begun.push_back({pid, std::async(how, [&act, &selected] { return act(selected); })});
-    while (!begun.empty() && begun.back().is(std::future_status::deferred))
-      settle_first();
+  std::vector<Job> jobs = jobs_for(selection.tasks, action);
+  Queue queue(jobs);
+  const Crew crew(jobs.size() > 1 ? std::min(places_for_tasks(), jobs.size()) : 0,
+                  [&queue] { queue.take_part(); });
+  const Closing closing{queue, crew};  // also where a report cannot be written
+  for (Job& job : jobs) {
+    if (crew.size() == 0) job.run();
+    if (!succeeds(job.pid, [&job] { job.run.get_future().get()(); })) status = kExitFailure;
+    queue.reported();
   }
-  while (!begun.empty())
-    settle_first();
   return status;
 }
 
