@@ -93,7 +93,8 @@ void pack(Buffer& buffer, const Json& value) {
 // Makes the document while the bytes are gone through: no tree of the library's objects in between.
 class Builder : public msgpack::null_visitor {
  public:
-  explicit Builder(size_t budget) : budget_(budget) {}
+  Builder(const char* bytes, size_t budget, std::vector<SetApart> apart)
+      : bytes_(bytes), budget_(budget), apart_(std::move(apart)) {}
 
   bool visit_nil() { return put(nullptr); }
   bool visit_boolean(bool value) { return put(value); }
@@ -101,14 +102,21 @@ class Builder : public msgpack::null_visitor {
   bool visit_negative_integer(int64_t value) { return put(value); }
   bool visit_float32(float value) { return put(static_cast<double>(value)); }
   bool visit_float64(double value) { return put(value); }
-  bool visit_bin(const char* data, uint32_t size) { return put(binary_value({data, size})); }
+  bool visit_bin(const char* data, uint32_t size) {
+    SetApart* apart = apart_at(data);
+    return put(apart != nullptr ? std::move(apart->value) : binary_value({data, size}));
+  }
   bool visit_ext(const char*, uint32_t) { return refuse("msgpack extension types are not used"); }
   bool visit_str(const char* data, uint32_t size) {
-    if (!in_key_) return put(std::string(data, size));
+    SetApart* apart = apart_at(data);
+    if (!in_key_) return put(apart != nullptr ? std::move(apart->value) : Json(std::string(data, size)));
+    if (apart != nullptr) {
+      key_ = std::move(apart->value.get_ref<std::string&>());
+    } else {
+      key_.assign(data, size);
+    }
     // JSON has no other keys, and what is taken here is published there.
-    if (!is_utf8({data, size})) return refuse("a map key is not a UTF-8 string");
-    key_.assign(data, size);
-    return true;
+    return is_utf8(key_) || refuse("a map key is not a UTF-8 string");
   }
   bool start_array(uint32_t) { return open(Json::array()); }
   bool start_map(uint32_t) { return open(Json::object()); }
@@ -128,6 +136,11 @@ class Builder : public msgpack::null_visitor {
   bool refuse(const char* why) {
     refused_ = Failure{ErrorCode::kParseError, std::string("not a message: ") + why, 0, nullptr};
     return false;
+  }
+
+  SetApart* apart_at(const char* data) {
+    const bool here = next_ < apart_.size() && bytes_ + apart_[next_].at == data;
+    return here ? &apart_[next_++] : nullptr;
   }
 
   bool put(Json value) { return place(std::move(value)) != nullptr; }
@@ -161,7 +174,10 @@ class Builder : public msgpack::null_visitor {
     return &map.insert_or_assign(map.end(), std::move(key_), std::move(value))->second;
   }
 
+  const char* bytes_;
   size_t budget_;
+  std::vector<SetApart> apart_;
+  size_t next_ = 0;  // of them
   Json document_;
   std::vector<Json*> open_;  // containers that have not ended, from the outermost on
   std::string key_;
@@ -183,9 +199,9 @@ Failure scan_failure(MsgpackScanner::Progress progress) {
 
 }  // namespace
 
-Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits) {
+Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits, std::vector<SetApart> apart) {
   try {
-    Builder builder(limits.elements);
+    Builder builder(bytes.data(), limits.elements, std::move(apart));
     if (msgpack::parse(bytes.data(), bytes.size(), builder)) return std::move(builder.document());
     return fail(builder.refused().value_or(scan_failure(MsgpackScanner::Progress::kMalformed)));
   } catch (const std::bad_alloc&) {

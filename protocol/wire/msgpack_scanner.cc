@@ -33,6 +33,7 @@ uint64_t MsgpackScanner::big_endian(std::string_view bytes) {
 }
 
 MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
+  content_ = 0;
   while (at_ < bytes.size()) {
     auto tag = static_cast<uint8_t>(bytes[at_]);
     Header header = header_of(tag);
@@ -46,6 +47,7 @@ MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
     if (header.payload > max_bytes_) return Progress::kTooLarge;
     if (bytes.size() - at_ < header.size + header.payload) {
       wanted_ = at_ + header.size + header.payload;
+      content_ = header.payload;
       return Progress::kNeedMore;
     }
     at_ += header.size + header.payload;

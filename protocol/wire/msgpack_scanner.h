@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -27,6 +28,9 @@ class MsgpackScanner {
   size_t end() const { return at_; }
   /// After kNeedMore: so many bytes there will be at least.
   size_t wanted() const { return wanted_; }
+  /// The last of which, so many, are a string or binary that begins at end() with its header; 0 if there is
+  /// none.
+  size_t content() const { return content_; }
 
  private:
   struct Header {
@@ -44,12 +48,14 @@ class MsgpackScanner {
   size_t max_bytes_;
   size_t at_ = 0;
   size_t wanted_ = 0;
+  size_t content_ = 0;
   size_t depth_ = 0;
   size_t values_ = 0;
   std::array<uint64_t, 2 * kMaxDepth + 1> left_{};  // values still missing, a level each
 };
 
-/// Decodes what a scanner with the same limits has found to be one complete object.
-Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits);
+/// Decodes what a scanner with the same limits has found to be one complete object. Those in `apart` are
+/// taken for what stands in their places; they are in the order of these.
+Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits, std::vector<SetApart> apart = {});
 
 }  // namespace bgtask::wire

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "protocol/wire/codec.h"
@@ -112,6 +114,163 @@ TEST(Framer, LyingHeadersAreRefusedAtOnce) {
   Framer framer(kMax, request_limits());
   EXPECT_EQ(frames(framer, std::string("\x81\xa1k\xdd\xff\xff\xff\xff", 8), 8),
             (std::vector<Json>{"frame_too_large"}));
+}
+
+// What comes out of a stream of msgpack that arrives in pieces, and how it ends.
+struct Outcome {
+  std::vector<Json> frames;
+  std::vector<size_t> sizes;
+  bool broken = false;
+  bool in_frame = false;
+  bool operator==(const Outcome&) const = default;
+};
+
+enum class Into { kBuffer, kRoom };
+
+Outcome outcome(std::string_view bytes, size_t step, Into into, size_t max_frame) {
+  Framer framer(max_frame, request_limits(), Encoding::kMsgpack);
+  Outcome out;
+  while (!bytes.empty()) {
+    size_t n = std::min(step, bytes.size());
+    const std::span<char> room = into == Into::kRoom ? framer.room() : std::span<char>();
+    if (room.empty()) {
+      framer.feed(bytes.substr(0, n));
+    } else {
+      n = std::min(n, room.size());
+      std::memcpy(room.data(), bytes.data(), n);
+      framer.received(n);
+    }
+    bytes.remove_prefix(n);
+    while (auto frame = framer.next()) {
+      out.frames.push_back(*frame ? **frame : Json(std::string(word(frame->error().code))));
+      out.sizes.push_back(*frame ? framer.last_frame_size() : 0);
+    }
+  }
+  out.broken = framer.broken();
+  out.in_frame = framer.in_frame();
+  return out;
+}
+
+constexpr size_t kMaxLong = 1 << 20;
+
+// The outcome, once it is the same for several ways of cutting.
+Outcome any_cut(std::string_view bytes, size_t max_frame = kMaxLong,
+                std::vector<size_t> steps = {7, 1000, 4096, 20'000, 65'536, 200'000}) {
+  const Outcome whole = outcome(bytes, bytes.size(), Into::kBuffer, max_frame);
+  for (size_t step : steps) {
+    for (Into into : {Into::kBuffer, Into::kRoom})
+      EXPECT_TRUE(outcome(bytes, step, into, max_frame) == whole) << "pieces of " << step;
+  }
+  return whole;
+}
+
+Json binary_of(size_t size, char fill) {
+  return binary_value(std::string(size, fill));
+}
+
+// Long ones of either kind, as values, elements and a key, with empty and short ones between them.
+Json with_long_values() {
+  Json document{{"empty", ""},
+                {"none", binary_of(0, 'x')},
+                {"list", Json::array()},
+                {"after", true},
+                {"one", binary_of(1, '\xff')}};
+  for (size_t size : {4095u, 4096u, 4097u, 20'000u, 100'000u}) {
+    document["list"].push_back(std::string(size, 's'));
+    document["list"].push_back(binary_of(size, '\xfe'));
+    document["list"].push_back("");
+    document["nested"][std::to_string(size)] = {{{"deep", binary_of(size, '\x01')}}, nullptr, 1.5};
+  }
+  document[std::string(50'000, 'k')] = binary_of(50'000, 'v');
+  return document;
+}
+
+TEST(Framer, LongValuesAreTheSameHoweverTheyAreCut) {
+  const Json document = with_long_values();
+  const std::string one = encode_msgpack(document);
+  const Outcome out =
+      any_cut(one + encode_msgpack({{"a", 1}}) + one, kMaxLong, {1, 7, 4096, 65'536, 200'000});
+  ASSERT_EQ(out.frames.size(), 3u);
+  EXPECT_TRUE(out.frames[0] == document && out.frames[2] == document);
+  EXPECT_EQ(out.sizes[2], one.size());
+  EXPECT_FALSE(out.broken || out.in_frame);
+  EXPECT_TRUE(any_cut(one.substr(0, one.size() - 1)).in_frame);
+}
+
+TEST(Framer, ALongValueInTheLongestFramePasses) {
+  for (const Json& value : {Json(std::string(300'000, 's')), binary_of(300'000, '\xfe')}) {
+    const std::string frame = encode_msgpack({{"a", value}, {"b", value}, {"z", 1}});
+    EXPECT_EQ(any_cut(frame, frame.size()).sizes, std::vector{frame.size()});
+    const Outcome over = any_cut(frame, frame.size() - 1);
+    EXPECT_EQ(over.frames, (std::vector<Json>{"frame_too_large"}));
+    EXPECT_TRUE(over.broken);
+  }
+}
+
+TEST(Framer, WhatIsWrongBehindALongValueIsFound) {
+  const auto behind = [](std::string wrong) {
+    std::string frame = encode_msgpack({{"a", binary_of(100'000, 'x')}, {"z", nullptr}});
+    frame.replace(frame.size() - 1, 1, wrong);
+    return any_cut(frame).frames;
+  };
+  EXPECT_EQ(behind("\xc1"), (std::vector<Json>{"parse_error"}));
+  EXPECT_EQ(behind(std::string("\xc7\0\0", 3)), (std::vector<Json>{"parse_error"})) << "an extension";
+  EXPECT_EQ(behind(std::string(kMaxDepth, '\x91')), (std::vector<Json>{"too_deep"}));
+  EXPECT_EQ(behind("\xdd\xff\xff\xff\xff"), (std::vector<Json>{"frame_too_large"}));
+  EXPECT_EQ(behind("\xc6\xff\xff\xff\xff"), (std::vector<Json>{"frame_too_large"}));
+  EXPECT_EQ(behind("\xdc\x10\x01" + std::string(kMaxElements + 1, '\xc0')),
+            (std::vector<Json>{"frame_too_large"}));
+}
+
+TEST(Framer, ALongKeyIsTextOrRefused) {
+  const std::string frame = encode_msgpack({{std::string(30'000, 'k'), 1}});
+  ASSERT_EQ(frame.substr(0, 2), "\x81\xda");
+  std::string no_text = frame;
+  no_text.replace(20'000, 1, "\xff");
+  EXPECT_EQ(any_cut(no_text).frames, (std::vector<Json>{"parse_error"}));
+  std::string binary = frame;
+  binary.replace(1, 1, "\xc5");
+  EXPECT_EQ(any_cut(binary).frames, (std::vector<Json>{"parse_error"}));
+}
+
+TEST(Framer, MutatedLongValuesMeanTheSameHoweverTheyAreCut) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const std::string frame = encode_msgpack({{"a", {binary_of(5000, '\x91'), std::string(40'000, '\x00'), ""}},
+                                            {"b", 1},
+                                            {"c", binary_of(4096, '\xa1')}});
+  for (int i = 0; i < 500; ++i) {
+    std::string bytes = frame + frame;
+    for (size_t n = random() % 3 + 1; n > 0; --n) {
+      // The headers are what matters: most of them lie at the beginning and behind the long ones.
+      const size_t at = random() % 2 == 0 ? random() % 20 : random() % bytes.size();
+      bytes[at] = static_cast<char>(random());
+    }
+    any_cut(bytes, random() % 2 == 0 ? frame.size() : 30'000, {random() % 50'000 + 100});
+  }
+}
+
+TEST(Framer, OffersNoMoreRoomThanBytesHaveCome) {
+  Framer framer(kMaxLong, request_limits());
+  const std::string frame = encode_msgpack({{"a", binary_of(900'000, 'x')}});
+  auto give = [&, at = size_t{0}](size_t n) mutable {
+    framer.feed(std::string_view(frame).substr(at, n));
+    at += n;
+    EXPECT_FALSE(framer.next().has_value());
+  };
+  EXPECT_TRUE(framer.room().empty());
+  give(100);
+  EXPECT_TRUE(framer.room().empty()) << "it was announced, and that is all";
+  give(60'000);
+  const size_t room = framer.room().size();
+  EXPECT_GT(room, 50'000u);
+  EXPECT_LE(room, 60'100u);
+  framer.received(0);
+  EXPECT_EQ(framer.room().size(), room) << "nothing came";
+  framer.received(0);
+  give(830'000);
+  EXPECT_TRUE(framer.room().empty()) << "too little is missing to be worth it";
 }
 
 TEST(Framer, KnowsWhetherAFrameHasBegun) {
