@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 
 #include "protocol/wire/limits.h"
 
@@ -41,7 +42,7 @@ void Connection::on_ready(int events) {
 }
 
 void Connection::receive() {
-  ssize_t n = ::recv(fd_.get(), receive_buffer, sizeof receive_buffer, MSG_DONTWAIT);
+  const ssize_t n = receive_some();
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n < 0) return close();
   if (n == 0) {
@@ -49,10 +50,22 @@ void Connection::receive() {
     input_ended_ = true;
     return after_sending();
   }
-  if (closing_) return;  // what follows an error is not read
+  if (closing_) return;
   most_held_ = std::max(most_held_, static_cast<size_t>(n));
-  framer_.feed({receive_buffer, static_cast<size_t>(n)});
   process_frames();
+}
+
+// What recv(2) says of it. The framer has the bytes, but none that follow an error.
+ssize_t Connection::receive_some() {
+  const std::span<char> room = closing_ ? std::span<char>() : framer_.room();
+  if (!room.empty()) {
+    const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    framer_.received(static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    return n;
+  }
+  const ssize_t n = ::recv(fd_.get(), receive_buffer, sizeof receive_buffer, MSG_DONTWAIT);
+  if (n > 0 && !closing_) framer_.feed({receive_buffer, static_cast<size_t>(n)});
+  return n;
 }
 
 void Connection::process_frames() {

@@ -85,6 +85,7 @@ class Connection {
  private:
   void on_ready(int events);
   void receive();
+  ssize_t receive_some();
   void process_frames();
   void send_frame(std::string frame);
   void take_frame(Json document, size_t frame_size);
