@@ -36,7 +36,7 @@ def blocks(bench: Bench) -> list[Work]:
 
 
 def lines(bench: Bench) -> list[Work]:
-    count = bench.scaled(100_000, 1_000_000)
+    count = bench.scaled(100_000, 10_000_000)
     intake = Intake(bench, 100, count * 100)
     takers = present([intake.floor(), intake.ours(), intake.peer("supervisord"),
                       intake.peer("conmon", label="conmon, no log", with_log=False), intake.s6_log(), intake.peer("nq")])
