@@ -169,7 +169,7 @@ TEST_P(MethodsTest, TheContractsParametersAreThere) {
       {"output", {"cursor", "streams", "max_bytes"}},
       {"write", {"stream", "data", "follows"}},  // the last is an addition
       {"close", {"stream", "immediate"}},
-      {"wait", {"for", "cursor", "timeout"}},
+      {"wait", {"for", "cursor", "timeout", "status"}},  // likewise
       {"subscribe", {"events", "cursor", "streams"}}};
   for (const wire::Method& method : wire::methods()) {
     std::set<std::string> names;
