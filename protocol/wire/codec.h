@@ -11,9 +11,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "protocol/wire/json.h"
+#include "protocol/wire/long_values.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask::wire {
@@ -63,13 +63,6 @@ std::string printable_name(std::string_view name);
 std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);
 
-/// A long string or binary of a msgpack object that was received where it will stay. In its place the other
-/// bytes of the object have one of a single byte, which lies at `at`.
-struct SetApart {
-  size_t at;
-  Json value;
-};
-
 /// Cuts a byte stream into messages. Feed what arrives, then take messages until there is none.
 ///
 ///   framer.feed(bytes);
@@ -90,9 +83,9 @@ class Framer {
   void feed(std::string_view bytes);
   /// Where the next bytes may be received instead, because they will stay there: in the middle of a long
   /// string or binary of msgpack. Empty elsewhere. Goes with received(), which is to be the next call.
-  std::span<char> room();
+  std::span<char> room() { return long_values_.room(); }
   /// So many bytes, perhaps none, are in the room that was given.
-  void received(size_t size);
+  void received(size_t size) { long_values_.received(size); }
   /// The next complete message; nothing when more bytes are needed or after the stream broke.
   std::optional<Result<Json>> next();
   /// Size in bytes of the frame next() gave last.
@@ -113,8 +106,7 @@ class Framer {
   void end_object();
   bool find_newline();
   void make_room();
-  void set_apart();
-  std::string_view fill_apart(std::string_view bytes);
+  void drop_given();
   void release_if_empty();
   std::string_view unread() const { return std::string_view(buffer_).substr(begin_); }
 
@@ -135,10 +127,7 @@ class Framer {
     bool skipping = false;  // refused already: the rest up to the newline is dropped
   } line_;
   std::unique_ptr<MsgpackScanner> scanner_;
-  std::vector<SetApart> apart_;  // of the frame that has not ended
-  size_t apart_size_ = 0;        // bytes of theirs that are not in buffer_
-  size_t missing_ = 0;           // bytes of the last one
-  size_t room_ = 0;              // its last bytes are to be received yet
+  LongValues long_values_;  // of the object that has not ended
 };
 
 }  // namespace bgtask::wire
