@@ -33,6 +33,7 @@ uint64_t MsgpackScanner::big_endian(std::string_view bytes) {
 }
 
 MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
+  wanted_ = 0;
   content_ = 0;
   while (at_ < bytes.size()) {
     auto tag = static_cast<uint8_t>(bytes[at_]);

@@ -22,11 +22,12 @@ class MsgpackScanner {
 
   MsgpackScanner(DecodeLimits limits, size_t max_bytes) : limits_(limits), max_bytes_(max_bytes) {}
 
-  /// Continues in `bytes`, which begins with the object and has grown since the last call.
+  /// Continues in `bytes`, which begins with the object and has grown since the last call. What lies behind
+  /// end() may have become another value.
   Progress scan(std::string_view bytes);
   /// After kComplete: the object's size.
   size_t end() const { return at_; }
-  /// After kNeedMore: so many bytes there will be at least.
+  /// After kNeedMore: so many bytes there will be at least; 0 where that is not known.
   size_t wanted() const { return wanted_; }
   /// The last of which, so many, are a string or binary that begins at end() with its header; 0 if there is
   /// none.

@@ -6,6 +6,7 @@
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/msgpack_scanner.h"
 
 namespace bgtask::wire {
 namespace {
@@ -271,6 +272,20 @@ TEST(Framer, OffersNoMoreRoomThanBytesHaveCome) {
   framer.received(0);
   give(830'000);
   EXPECT_TRUE(framer.room().empty()) << "too little is missing to be worth it";
+}
+
+TEST(MsgpackScanner, WantsNothingMoreForAValueThatWasReplaced) {
+  MsgpackScanner scanner(request_limits(), kMaxLong);
+  EXPECT_EQ(scanner.scan(std::string("\x92\xc5\x40\x00x", 5)), MsgpackScanner::Progress::kNeedMore);
+  EXPECT_EQ(scanner.wanted(), 4u + 0x4000);
+  EXPECT_EQ(scanner.content(), 0x4000u);
+  for (const std::string& behind : {std::string(), std::string("\xc5\x40")}) {
+    EXPECT_EQ(scanner.scan(std::string("\x92\xc5\x00\x01x", 5) + behind),
+              MsgpackScanner::Progress::kNeedMore);
+    EXPECT_EQ(scanner.end(), 5u);
+    EXPECT_EQ(scanner.wanted(), 0u);
+    EXPECT_EQ(scanner.content(), 0u);
+  }
 }
 
 TEST(Framer, KnowsWhetherAFrameHasBegun) {
