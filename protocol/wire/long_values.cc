@@ -34,13 +34,13 @@ void append(Json& value, std::string_view bytes) {
   }
 }
 
-// Those of a string or a binary, after `change` has been made to how many they are.
-std::span<char> resize(Json& value, ptrdiff_t change) {
-  const auto changed = [change](auto& bytes) {
-    bytes.resize(static_cast<size_t>(std::ssize(bytes) + change));
-    return std::span(reinterpret_cast<char*>(bytes.data()), bytes.size());
+// The bytes of a string or a binary, of which there are then so many.
+std::span<char> resize(Json& value, size_t size) {
+  const auto resized = [size](auto& bytes) {
+    bytes.resize(size);
+    return std::span(reinterpret_cast<char*>(bytes.data()), size);
   };
-  return value.is_string() ? changed(value.get_ref<std::string&>()) : changed(value.get_binary());
+  return value.is_string() ? resized(value.get_ref<std::string&>()) : resized(value.get_binary());
 }
 
 // A value's header, of more than one byte, comes to announce one byte, the first of the content.
@@ -64,11 +64,11 @@ void LongValues::begin(std::string& object, size_t header, size_t content, size_
 }
 
 std::string_view LongValues::fill(std::string_view bytes) {
-  if (missing_ == 0) return bytes;
   const std::string_view content = bytes.substr(0, missing_);
-  append(values_.back().value, content);
-  missing_ -= content.size();
-  elsewhere_ += content.size();
+  const std::string_view first = content.substr(0, room_.size());
+  std::ranges::copy(first, room_.begin());
+  if (first.size() < content.size()) append(values_.back().value, content.substr(first.size()));
+  received(content.size());
   return bytes.substr(content.size());
 }
 
@@ -76,15 +76,17 @@ std::string_view LongValues::fill(std::string_view bytes) {
 // announces much and sends little has little memory touched.
 std::span<char> LongValues::room() {
   if (missing_ < kLeastRoom) return {};
-  const size_t arrived = raw_bytes(values_.back().value).size();
+  Json& value = values_.back().value;
+  const size_t arrived = raw_bytes(value).size() - room_.size();
   const size_t size = std::min({missing_, arrived, kMostRoom});
   if (size < kLeastRoom) return {};
-  return room_ = resize(values_.back().value, static_cast<ptrdiff_t>(size)).last(size);
+  return room_ = resize(value, arrived + size).last(size);
 }
 
+// What is left of the room stays, and room() only adds to it: to fill all of it again for every little that
+// comes would cost more than receiving that.
 void LongValues::received(size_t size) {
-  resize(values_.back().value, static_cast<ptrdiff_t>(size) - std::ssize(room_));
-  room_ = {};
+  room_ = room_.subspan(std::min(size, room_.size()));
   missing_ -= size;
   elsewhere_ += size;
 }

@@ -35,8 +35,8 @@ class LongValues {
   void begin(std::string& object, size_t header, size_t content, size_t size);
   /// Takes what belongs to the last one; gives back what follows it.
   std::string_view fill(std::string_view bytes);
-  /// Where the next bytes of the last one may be received instead; empty where that is not worth it. Stays
-  /// valid until the next call of any other member.
+  /// Where the next bytes of the last one may be received instead; empty where that is not worth it. Never
+  /// more than have arrived.
   std::span<char> room();
   /// So many bytes, perhaps none, are in the room that was given.
   void received(size_t size);
@@ -52,7 +52,7 @@ class LongValues {
   std::vector<SetApart> values_;
   size_t elsewhere_ = 0;
   size_t missing_ = 0;    // bytes of the last one
-  std::span<char> room_;  // its last bytes, which are to be received yet; never more than are missing
+  std::span<char> room_;  // its last bytes, which are to be received yet: no more than are missing
 };
 
 }  // namespace bgtask::wire

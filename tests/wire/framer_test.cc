@@ -274,6 +274,29 @@ TEST(Framer, OffersNoMoreRoomThanBytesHaveCome) {
   EXPECT_TRUE(framer.room().empty()) << "too little is missing to be worth it";
 }
 
+TEST(Framer, RoomIsFilledWithZerosOnce) {
+  for (const Json& value : {Json(std::string(900'000, 's')), binary_of(900'000, '\xfe')}) {
+    Framer framer(kMaxLong, request_limits());
+    const std::string frame = encode_msgpack({{"a", value}, {"z", 1}});
+    framer.feed(std::string_view(frame).substr(0, 60'000));
+    EXPECT_FALSE(framer.next().has_value());
+    const std::span<char> room = framer.room();
+    ASSERT_GT(room.size(), 50'000u);
+    std::ranges::fill(room, '!');
+    room[0] = frame[60'000];
+    framer.received(1);
+    const std::span<char> next = framer.room();
+    ASSERT_EQ(next.data(), room.data() + 1);
+    EXPECT_EQ(next.size(), room.size() + 1) << "as much more as has come";
+    EXPECT_EQ(std::ranges::count(next, '!'), std::ssize(room) - 1);
+    // What lies there is no part of the value, however the rest comes.
+    framer.feed(std::string_view(frame).substr(60'001));
+    const auto message = framer.next();
+    ASSERT_TRUE(message && *message);
+    EXPECT_TRUE((**message)["a"] == value);
+  }
+}
+
 TEST(MsgpackScanner, WantsNothingMoreForAValueThatWasReplaced) {
   MsgpackScanner scanner(request_limits(), kMaxLong);
   EXPECT_EQ(scanner.scan(std::string("\x92\xc5\x40\x00x", 5)), MsgpackScanner::Progress::kNeedMore);
