@@ -47,12 +47,13 @@ Status check_child_is_gone(const TaskDirectory& task) {
   const Result<Json> snapshot = read_snapshot(task, false);
   if (!snapshot && snapshot.error().code != ErrorCode::kNotFound) return fail(Failure(snapshot.error()));
   if (!snapshot) return {};
-  const std::optional<bool> alive = child_alive(*snapshot);
-  if (!alive) {
+  const Result<std::optional<bool>> alive = child_alive(*snapshot);
+  if (!alive) return fail(Failure(alive.error()));
+  if (!*alive) {
     return fail(ErrorCode::kRunning, "the supervisor of " + name_of(task) +
                                          " is dead, and /proc does not tell whether its command is");
   }
-  if (!*alive) return {};
+  if (!**alive) return {};
   return fail(ErrorCode::kRunning,
               "the supervisor of " + name_of(task) +
                   " is dead but its command still runs: adopt the task first, then delete it");

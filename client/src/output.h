@@ -13,7 +13,8 @@
 
 namespace bgtask {
 
-/// Reads from the ring files where there are some, else through the supervisor; the results are the same.
+/// Reads from the ring files where there are some, else through the supervisor; the results are the
+/// same, but that only files are read in joined pieces.
 class OutputSource {
  public:
   /// Of the options only which output and how it comes; from where is said to read. bad_argument for unknown

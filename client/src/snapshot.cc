@@ -53,7 +53,19 @@ Result<Snapshot> Snapshot::read(const TaskDirectory& task) {
     return fail(std::move(known).error());
   const Result<bool> alive = supervisor_alive(task);
   if (!alive) return fail(Failure(alive.error()));
-  return Snapshot(std::move(*members), task.id, !*alive);
+  Snapshot snapshot(std::move(*members), task.id, !*alive);
+  if (Status learned = snapshot.look_for_child(); !learned) return fail(std::move(learned).error());
+  return snapshot;
+}
+
+// At once and not when somebody asks: what cannot be learned for want of descriptors is not to be left out.
+Status Snapshot::look_for_child() {
+  if (!lost_) return {};
+  const Result<std::optional<bool>> alive =
+      child_alive({{"child_pid", members_.get("child_pid")}, {"supervision", members_.get("supervision")}});
+  if (!alive) return fail(Failure(alive.error()));
+  child_runs_ = *alive;
+  return {};
 }
 
 void Snapshot::put_right(std::string_view key, Json& value) const {
@@ -72,9 +84,7 @@ void Snapshot::put_right(std::string_view key, Json& value) const {
     make(value["state"], "");
     make(value["running"], false);
     if (!lost_) return;
-    const std::optional<bool> alive =
-        child_alive({{"child_pid", members_.get("child_pid")}, {"supervision", members_.get("supervision")}});
-    value["running"] = alive ? Json(*alive) : Json(nullptr);
+    value["running"] = child_runs_ ? Json(*child_runs_) : Json(nullptr);
     value["state"] = "lost";
   }
 }
@@ -126,7 +136,7 @@ Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
   return document;
 }
 
-std::optional<bool> child_alive(const Json& snapshot) {
+Result<std::optional<bool>> child_alive(const Json& snapshot) {
   const auto child = snapshot.find("child_pid");
   const auto supervision = snapshot.find("supervision");
   if (child == snapshot.end() || !child->is_number_integer()) return false;
@@ -137,10 +147,10 @@ std::optional<bool> child_alive(const Json& snapshot) {
     return false;
 
   const Result<std::string> boot = io::boot_id();
-  if (!boot) return std::nullopt;
+  if (!boot) return unknown(boot.error());
   if (*boot_id != *boot) return false;
   const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
-  if (!process && process.error().code != ErrorCode::kNotFound) return std::nullopt;
+  if (!process && process.error().code != ErrorCode::kNotFound) return unknown(process.error());
   // A zombie has ended; its new parent merely has not looked yet.
   return process && process->start_ticks == start->get<std::uint64_t>() && !process->dead();
 }

@@ -13,7 +13,8 @@ namespace bgtask {
 
 class Snapshot {
  public:
-  /// not_found while the task has not started or is being withdrawn.
+  /// not_found while the task has not started or is being withdrawn. Looks for the child where the supervisor
+  /// is dead.
   static Result<Snapshot> read(const TaskDirectory& task);
 
   /// A member of the info document, put right: state "lost" and `running` corrected where the supervisor is
@@ -26,11 +27,13 @@ class Snapshot {
   Snapshot(wire::JsonMembers members, pid_t id, bool lost)
       : members_(std::move(members)), id_(id), lost_(lost) {}
 
+  Status look_for_child();
   void put_right(std::string_view key, Json& value) const;
 
   wire::JsonMembers members_;
   pid_t id_;
   bool lost_;
+  std::optional<bool> child_runs_ = {};  // of a lost task; nothing where that cannot be known
 };
 
 /// Replaces stream positions by those of this moment, from the rings. not_found where the rings are gone.

@@ -41,10 +41,10 @@ std::optional<pid_t> task_id(std::string_view name) {
 }
 
 /// For who may watch a task but not touch its lock: whether the process that published the status is still
-/// there. Nothing if the status may not be read either.
-std::optional<bool> supervisor_runs(const TaskDirectory& task) {
+/// there. Nothing if the status may not be read either. Fails only for want of descriptors or memory.
+Result<std::optional<bool>> supervisor_runs(const TaskDirectory& task) {
   const Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
-  if (!text) return std::nullopt;
+  if (!text) return unknown(text.error());
   const Result<Json> document = wire::decode_json(*text, wire::reply_limits());
   if (!document || !document->is_object()) return std::nullopt;
   const Json supervision = document->value("supervision", Json(nullptr));
@@ -52,12 +52,14 @@ std::optional<bool> supervisor_runs(const TaskDirectory& task) {
   const Json pid = document->value("pid", Json(nullptr));
   if (!pid.is_number_integer()) return std::nullopt;
   const Result<io::ProcessStat> process = io::process_stat(pid.get<pid_t>());
-  if (!process && process.error().code != ErrorCode::kNotFound) return std::nullopt;
+  if (!process && process.error().code != ErrorCode::kNotFound) return unknown(process.error());
   // Where /proc hides other users' processes, signal 0 still tells whether there is one.
   if (!process && ::kill(pid.get<pid_t>(), 0) != 0 && errno == EPERM) return true;
   if (process && supervision.value("start", Json(0)) == 0) return std::nullopt;
+  const Result<std::string> boot = io::boot_id();
+  if (!boot) return unknown(boot.error());
   return process && !process->dead() && supervision.value("start", Json(nullptr)) == process->start_ticks &&
-         supervision.value("boot_id", Json(nullptr)) == io::boot_id().value_or("");
+         supervision.value("boot_id", Json(nullptr)) == *boot;
 }
 
 bool is_former_pid(const Json& snapshot, pid_t pid) {
@@ -68,10 +70,17 @@ bool is_former_pid(const Json& snapshot, pid_t pid) {
 
 bool is_child(const Json& snapshot, pid_t pid) {
   const auto child = snapshot.find("child_pid");
-  return child != snapshot.end() && *child == pid && child_alive(snapshot).value_or(false);
+  if (child == snapshot.end() || *child != pid) return false;
+  const Result<std::optional<bool>> alive = child_alive(snapshot);
+  return alive && *alive == true;
 }
 
 }  // namespace
+
+Result<std::optional<bool>> unknown(const Failure& reason) {
+  if (is_own_shortage(reason.code)) return fail(Failure(reason));
+  return std::nullopt;
+}
 
 Result<PoolDirectory> open_pool(const std::filesystem::path& path) {
   if (path.empty()) return fail(ErrorCode::kBadArgument, "the path of the pool is empty");
@@ -139,8 +148,9 @@ Result<bool> supervisor_alive(const TaskDirectory& task) {
   if (!lock && errno == EACCES) {
     const bool is_file =
         ::fstatat(task.fd.get(), "lock", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
-    const std::optional<bool> running = is_file ? supervisor_runs(task) : std::nullopt;
-    if (running) return *running;
+    const Result<std::optional<bool>> running = is_file ? supervisor_runs(task) : std::nullopt;
+    if (!running) return fail(Failure(running.error()));
+    if (*running) return **running;
     errno = EACCES;
   }
   if (!lock) return fail_errno("cannot open " + what(), errno, ErrorCode::kDenied);

@@ -57,9 +57,13 @@ Result<std::vector<pid_t>> list_ids(const PoolDirectory& pool, std::vector<std::
 /// started or is being withdrawn.
 Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams = true);
 
+/// The answer to a question that may stay open: nothing, or a failure where whoever asks is short of
+/// something.
+Result<std::optional<bool>> unknown(const Failure& reason);
+
 /// Is the child a snapshot names still that process? (start time and boot id are compared) Nothing where
-/// /proc cannot be read: then it may well be.
-std::optional<bool> child_alive(const Json& snapshot);
+/// /proc cannot be read: then it may well be. Fails only for want of descriptors or memory.
+Result<std::optional<bool>> child_alive(const Json& snapshot);
 
 /// The task that `pid` means: a supervisor's, else a living child's, else one among `former_pids`.
 Result<TaskDirectory> find_task(const PoolDirectory& pool, pid_t pid);

@@ -13,6 +13,10 @@ Json wait_params(const WaitOptions& options) {
   return params;
 }
 
+bool is_unknown_there(const Failure& failure) {
+  return failure.code == ErrorCode::kBadArgument && text_in(failure.data, "parameter") == "status";
+}
+
 }  // namespace
 
 Result<WaitResult> wait_for(TaskCore& task, const WaitOptions& options) {
@@ -23,7 +27,7 @@ Result<WaitResult> wait_for(TaskCore& task, const WaitOptions& options) {
     params["status"] = false;
     const Result<Json> reply = task.call("wait", params, until);
     if (reply) return to_wait_result(*reply);
-    if (reply.error().code != ErrorCode::kBadArgument) return fail(Failure(reply.error()));
+    if (!is_unknown_there(reply.error())) return fail(Failure(reply.error()));
     task.knows_brief_waits = false;
     params.erase("status");
   }

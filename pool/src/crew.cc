@@ -89,12 +89,8 @@ Crew::Crew(std::size_t most, const std::function<void()>& work) {
 }
 
 Crew::~Crew() {
-  // Who is cancelled while waiting would leave threads behind that use what is his.
-  int before = 0;
-  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
   for (std::thread& thread : threads_)
     thread.join();
-  ::pthread_setcancelstate(before, nullptr);
 }
 
 void share_out(std::size_t count, const std::function<void(std::size_t)>& work) {

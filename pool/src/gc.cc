@@ -38,7 +38,8 @@ bool is_dead(const TaskDirectory& task) {
 bool child_is_gone(const TaskDirectory& task) {
   Result<Json> snapshot = read_snapshot(task, false);
   if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
-  return !child_alive(*snapshot).value_or(true);
+  const Result<std::optional<bool>> alive = child_alive(*snapshot);
+  return alive && *alive == false;
 }
 
 // remove_dead_task looks again, and at the child too; but it is patient with a lock, and most tasks are

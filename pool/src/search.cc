@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -29,11 +30,6 @@ struct Found {
   pid_t id;
   Task task;
 };
-
-// What the entry is not to blame for: a search that runs out of something must not call tasks unreadable.
-bool is_own_shortage(ErrorCode code) {
-  return code == ErrorCode::kTooManyFiles || code == ErrorCode::kNoMemory;
-}
 
 bool holds(const Predicate& predicate, const Json& info) {
   try {
@@ -79,7 +75,11 @@ class Search {
   // enough.
   bool look_together(const std::vector<pid_t>& ids) {
     std::vector<Look> looks(ids.size());
-    share_out(ids.size(), [&](std::size_t i) { looks[i] = examine(ids[i]); });
+    try {
+      share_out(ids.size(), [&](std::size_t i) { looks[i] = examine(ids[i]); });
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
     const auto ran_short = [](const Look& look) { return !look && is_own_shortage(look.error().code); };
     if (std::any_of(looks.begin(), looks.end(), ran_short)) return false;
     for (std::size_t i = 0; i < ids.size(); ++i)
@@ -92,7 +92,9 @@ class Search {
     // "Not found" is what is just being made or removed: no task, and no fault. But what is published must be
     // there as a whole, unless that has just happened.
     if (!seen && seen.error().code == ErrorCode::kNotFound) {
-      if (!is_published(id)) return std::nullopt;
+      const Result<bool> published = is_published(id);
+      if (!published) return fail(Failure(published.error()));
+      if (!*published) return std::nullopt;
       seen = look_at(id);
     }
     if (!seen && is_user_pool(*pool_, id)) return std::nullopt;
@@ -111,9 +113,10 @@ class Search {
     return Found{started_at, id, TaskAccess::make(pool_, *task, *std::move(snapshot))};
   }
 
-  bool is_published(pid_t id) const {
+  Result<bool> is_published(pid_t id) const {
     struct stat st {};
     Result<TaskDirectory> task = open_task(*pool_, id);
+    if (!task && is_own_shortage(task.error().code)) return fail(std::move(task).error());
     return task && ::fstatat(task->fd.get(), "status", &st, AT_SYMLINK_NOFOLLOW) == 0;
   }
 
@@ -123,6 +126,7 @@ class Search {
   }
 
   void skip(const std::string& name, Failure reason) {
+    // The entry is not to blame: a search that runs out of something must not call tasks unreadable.
     if (is_own_shortage(reason.code)) throw_failure(std::move(reason));
     if (skipped_ != nullptr) skipped_->push_back(SkippedEntry{name, to_error(std::move(reason))});
   }

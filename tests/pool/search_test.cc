@@ -349,6 +349,37 @@ TEST_F(ManyTasks, SeveralThreadsNeedNoMoreDescriptorsThanOne) {
             "");
 }
 
+// Whether the command of a lost task still runs takes descriptors, too.
+TEST(LostTasks, AreAllFoundByTheirStateOrNoneIs) {
+  constexpr size_t kLost = 80;
+  HandMadePool dir;
+  for (size_t i = 0; i < kLost; ++i) {
+    dir.add(std::to_string(1000 + i), false,
+            {{"child_pid", ::getpid()}, {"supervision", test::supervision_of(::getpid())}});
+  }
+  EXPECT_EQ(test::in_child([&]() -> std::string {
+              const TaskPool pool(dir.path());
+              const Json running{{"status", {{"running", true}}}};
+              std::vector<int> fillers;
+              for (int fd; (fd = ::dup(2)) >= 0;)
+                fillers.push_back(fd);
+              size_t found = 0;
+              for (size_t free = 0; free < 12; ++free) {
+                ::close(fillers[free]);
+                for (int again = 0; again < 20; ++again) {
+                  try {
+                    found = pool.search(running).size();
+                    if (found != kLost) return std::to_string(free) + " free: " + std::to_string(found);
+                  } catch (const Error& error) {
+                    if (error.code() != "too_many_files") return error.code();
+                  }
+                }
+              }
+              return found == kLost ? "" : "none in the end";
+            }),
+            "");
+}
+
 TEST(FindTask, BySupervisorChildAndFormerPid) {
   HandMadePool dir;
   dir.add("101", true, {{"child_pid", ::getpid()}, {"supervision", test::supervision_of(::getpid())}});
