@@ -3,12 +3,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
+#include <condition_variable>
 #include <cstddef>
 #include <future>
+#include <mutex>
 #include <optional>
-#include <semaphore>
 #include <set>
 #include <utility>
 
@@ -247,33 +247,42 @@ class Queue {
   explicit Queue(std::vector<Job>& jobs) : jobs_(jobs) {}
 
   void take_part() {
-    for (;;) {
-      room_.acquire();
-      const std::size_t mine = next_++;
-      if (mine >= jobs_.size()) return;
-      jobs_[mine].run();
-    }
+    while (Job* job = next())
+      job->run();
   }
-  void reported() { room_.release(); }
-  /// Nothing more is begun; all of `workers` find out.
-  void close(std::size_t workers) {
-    next_ = jobs_.size();
-    room_.release(static_cast<std::ptrdiff_t>(workers));
+  void reported() {
+    const std::lock_guard lock(mutex_);
+    ++reported_;
+    room_.notify_one();
+  }
+  /// Nothing more is begun.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    room_.notify_all();
   }
 
  private:
-  static constexpr std::ptrdiff_t kMostUnreported =
-      64;  // what one that takes its time lets pile up behind it
+  static constexpr std::size_t kMostUnreported = 64;  // what one that takes its time lets pile up behind it
+
+  Job* next() {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [&] { return ended() || begun_ < reported_ + kMostUnreported; });
+    return ended() ? nullptr : &jobs_[begun_++];
+  }
+  bool ended() const { return closed_ || begun_ == jobs_.size(); }
 
   std::vector<Job>& jobs_;
-  std::counting_semaphore<> room_{kMostUnreported};
-  std::atomic<std::size_t> next_ = 0;
+  std::mutex mutex_;
+  std::condition_variable room_;  // libstdc++ 12's semaphores lose a wake-up where several wait
+  std::size_t begun_ = 0;
+  std::size_t reported_ = 0;
+  bool closed_ = false;
 };
 
 struct Closing {
   Queue& queue;
-  const Crew& crew;
-  ~Closing() { queue.close(crew.size()); }
+  ~Closing() { queue.close(); }
 };
 
 }  // namespace
@@ -286,7 +295,7 @@ int for_tasks_at_once(Session& session, const Selector& selector, const std::str
   Queue queue(jobs);
   const Crew crew(jobs.size() > 1 ? std::min(places_for_tasks(), jobs.size()) : 0,
                   [&queue] { queue.take_part(); });
-  const Closing closing{queue, crew};  // also where a report cannot be written
+  const Closing closing{queue};  // also where a report cannot be written
   for (Job& job : jobs) {
     if (crew.size() == 0) job.run();
     if (!succeeds(job.pid, [&job] { job.run.get_future().get()(); })) status = kExitFailure;
