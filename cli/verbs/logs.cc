@@ -200,7 +200,8 @@ class LogsVerb : public Verb {
         if (!take(chunk)) return false;
       }
       cursor_ = output.next;
-      if (output.next == from) return true;
+      // Without a chunk and without a loss there was only what was not asked for, and that may never end.
+      if (output.next == from || (output.chunks.empty() && !output.lost.any())) return true;
     }
   }
 

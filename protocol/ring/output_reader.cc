@@ -173,8 +173,12 @@ OutputBatch OutputReader::read(uint64_t cursor, uint32_t streams, uint64_t max_b
       continue;
     }
     any = true;
-    if (!take(reading, *record)) break;
-    ++seq;
+    if (take(reading, *record)) {
+      ++seq;
+      continue;
+    }
+    add_run(reading);
+    if (!reading.batch.chunks.empty()) break;  // else it was overwritten meanwhile, and there is room again
   }
   add_run(reading);
   if (cursor == 1 && !any && seq == end && end > 1) {
@@ -234,7 +238,9 @@ void OutputReader::add_run(Reading& reading) const {
   if (!reading.run) return;
   const Reading::Run run = *std::exchange(reading.run, std::nullopt);
   ByteRead piece = read_bytes(ring_of(run.stream), run.begin, run.length);
-  reading.batch.lost[slot_of(run.stream)] += run.length - std::min<uint64_t>(run.length, piece.data.size());
+  const uint64_t gone = run.length - std::min<uint64_t>(run.length, piece.data.size());
+  reading.batch.lost[slot_of(run.stream)] += gone;
+  reading.bytes -= gone;
   if (piece.data.empty()) return;
   reading.batch.chunks.push_back({run.seq, run.time_ns, run.stream, piece.offset, std::move(piece.data)});
 }
