@@ -49,12 +49,12 @@ class ProtocolDisconnectReply : public ProtocolDisconnect {
     return client;
   }
   /// Takes so many bytes, as they come; fewer if no more come.
-  static size_t take(const RawClient& client, size_t size) {
+  static size_t take(const RawClient& client, size_t size, int patience_ms = 100) {
     std::vector<char> buffer(size);
     size_t taken = 0;
     while (taken < size) {
       pollfd poller{client.fd(), POLLIN, 0};
-      if (::poll(&poller, 1, taken == 0 ? 10'000 : 100) <= 0) break;
+      if (::poll(&poller, 1, taken == 0 ? 10'000 : patience_ms) <= 0) break;
       const ssize_t n = ::recv(client.fd(), buffer.data(), size - taken, MSG_DONTWAIT);
       if (n <= 0) break;
       taken += static_cast<size_t>(n);
@@ -104,7 +104,7 @@ TEST_P(ProtocolDisconnectReply, G3_G9_WhileEventsAreOnTheirWay) {
     }
     polite().result("apply_meta", {{"meta", {{"round", round}}}});
     for (size_t i = 0; i < followers.size(); ++i)
-      EXPECT_EQ(take(*followers[i], 1 + 1'000 * i), 1 + 1'000 * i);
+      EXPECT_EQ(take(*followers[i], 1 + 1'000 * i, 10'000), 1 + 1'000 * i);
   }
   ASSERT_NO_FATAL_FAILURE(expect_served());
   expect_memory_below(16);
