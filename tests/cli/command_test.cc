@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <sstream>
 
 #include "tests/cli/program_fixture.h"
 
@@ -323,6 +324,23 @@ TEST_F(CommandTest, AClosedPipeAndAFullDiskAreNoticed) {
   EXPECT_EQ(
       bgtask({"run", "--wait", "-c", std::string(BGTASK_PROGRAM) + " logs " + pid + " > /dev/full"}).status,
       125);
+}
+
+// More of them than may wait for their report, behind one that takes its time.
+TEST_F(CommandTest, ManyTasksBehindASlowOneAreAllDeletedAndReportedInOrder) {
+  std::vector<std::string> pids = {run({"sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"})};
+  for (int i = 0; i < 90; ++i)
+    pids.push_back(run({"sleep", "1000"}));
+  std::vector<std::string> arguments = {"delete", "--grace", "0.3", "-o", "jsonl"};
+  arguments.insert(arguments.end(), pids.begin(), pids.end());
+  const auto result = bgtask(arguments);
+  EXPECT_EQ(result.status, 0) << result.err;
+  std::vector<std::string> reported;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);)
+    reported.push_back(std::to_string(Json::parse(line).at("pid").get<int>()));
+  EXPECT_EQ(reported, pids);
+  EXPECT_EQ(bgtask({"ls", "-q"}).out, "");
 }
 
 }  // namespace
