@@ -86,6 +86,11 @@ void signal_in_every_scope(Task& task, const char* signal) {
     EXPECT_GE(task.kill(signal, scope), 1u);
 }
 
+/// A signal has been sent when the call returns; those it ends may end later, and later than the leader.
+void expect_descendants(Task& task, int count) {
+  EXPECT_TRUE(eventually([&] { return task.info(true)["descendants"] == count; })) << count;
+}
+
 TEST_F(SignalsTraced, G5_NoSignalEverGoesToEverybodyOrToAStranger) {
   const TaskPool pool = recorded();
   EXPECT_EQ(e2e::error_of([&] { pool.spawn({.exec = {"/nonexistent"}}); }).code(), "exec_failed");
@@ -98,12 +103,13 @@ TEST_F(SignalsTraced, G5_NoSignalEverGoesToEverybodyOrToAStranger) {
   EXPECT_EQ(task.pause(), 4u);
   EXPECT_EQ(task.kill("TERM"), 2u);
   wait_exit(task);
+  expect_descendants(task, 2);
   for (const char* signal : {"TERM", "KILL", "WINCH"}) {
     EXPECT_EQ(e2e::error_of([&] { task.kill(signal); }).code(), "already_exited");
     EXPECT_EQ(e2e::error_of([&] { task.kill(signal, Scope::kProcess); }).code(), "already_exited");
   }
   EXPECT_EQ(task.kill("KILL", Scope::kTree), 2u);
-  ASSERT_TRUE(eventually([&] { return task.info(true)["descendants"] == 0; }));
+  expect_descendants(task, 0);
   EXPECT_EQ(e2e::error_of([&] { task.pause(); }).code(), "already_exited");
   ASSERT_TRUE(task.restart());
   std::set<pid_t> own = printed(task, 8);
@@ -130,6 +136,7 @@ TEST_F(SignalsTraced, G5_AnAdoptersSignalsGoToTheTaskOnly) {
   EXPECT_EQ(adopted.pause(), 4u);
   EXPECT_EQ(adopted.kill("TERM"), 2u);
   wait_exit(adopted);
+  expect_descendants(adopted, 2);
   EXPECT_EQ(e2e::error_of([&] { adopted.kill("TERM"); }).code(), "already_exited");
   EXPECT_EQ(adopted.kill("TERM", Scope::kTree), 2u);
   adopted.remove();
