@@ -175,6 +175,8 @@ class ModeWatcher {
     }
     close(std::exchange(stop_[0], -1));
     close(std::exchange(report_[1], -1));
+    char begun = 0;
+    EXPECT_EQ(read(report_[0], &begun, 1), 1);
   }
   ~ModeWatcher() {
     if (pid_ > 0) finish();
@@ -201,6 +203,7 @@ class ModeWatcher {
 
  private:
   [[noreturn]] void watch(const std::filesystem::path& pool) {
+    (void)!write(report_[1], "!", 1);
     size_t looks = 0;
     std::string violations;
     const auto look = [&](const std::filesystem::path& path, unsigned widest) {
@@ -208,7 +211,9 @@ class ModeWatcher {
       ++looks;
       if (mode != kGone && (mode & ~widest) != 0) violations += path.string() + " ";
     };
-    for (pollfd stop{stop_[0], POLLIN, 0}; poll(&stop, 1, 0) == 0;) {
+    pollfd stop{stop_[0], POLLIN, 0};
+    for (bool last = false; !last;) {
+      last = poll(&stop, 1, 0) != 0;  // one more look at all that is there by then
       for (const std::string& name : names_in(pool)) {
         look(pool / name, 0700);
         std::error_code gone_meanwhile;
@@ -247,12 +252,14 @@ TEST_P(UmaskTest, DoesNotTouchTheModesAndReachesTheChild) {
   EXPECT_GT(seen.looks, 20u);
   for (pid_t pid : pids) {
     Task task(pid, pool().path());
+    // After both no status is published any more, under another name at first.
+    wait_exit(task);
+    wait_eof(task);
     EXPECT_EQ(mode_of(directory_of(task)), 0700u);
     EXPECT_EQ(mode_of(socket_of(task)), 0600u);
     for (const std::string& file : names_in(directory_of(task))) {
       EXPECT_EQ(mode_of(directory_of(task) / file), 0600u) << file;
     }
-    wait_exit(task);
     EXPECT_EQ(Json::parse(task.stream("stdout").read().data)["umask"], GetParam());
   }
 }
