@@ -40,9 +40,9 @@ class MainJobTest : public E2eTest {
     EXPECT_EQ(result.status, expected) << verb << ": " << result.out << result.err;
     return result.out;
   }
-  bool output_reaches(pid_t pid, const std::string& text) {
+  bool output_reaches(pid_t pid, const std::string& text, const std::string& stream = "stdout") {
     return eventually([&] {
-      return bgtask({"logs", "--raw", "--stream", "stdout", std::to_string(pid)}).out.find(text) !=
+      return bgtask({"logs", "--raw", "--stream", stream, std::to_string(pid)}).out.find(text) !=
              std::string::npos;
     });
   }
@@ -83,6 +83,7 @@ TEST_F(MainJobTest, ByCommandsEachAProcessOfItsOwn) {
   step({"resume", id});
   ASSERT_TRUE(output_reaches(pid, "item 2: second\n"));
   EXPECT_EQ(step({"read", id}), "item 1: first\nitem 2: second\n");
+  ASSERT_TRUE(output_reaches(pid, "warning about second\n", "stderr"));  // it is printed after the item
   EXPECT_EQ(step({"read", "--stream", "stderr", id}), "warning about first\nwarning about second\n");
   ASSERT_TRUE(eventually([&] {
     return matches({{"meta", {{"done", "2"}}}}, Json::parse(bgtask({"info", "-o", "json", id}).out));
