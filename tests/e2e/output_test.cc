@@ -19,13 +19,14 @@ void PrintTo(const Piece& piece, std::ostream* out) {
 
 class OutputTest : public E2eTest {
  protected:
-  /// Makes the child produce a piece and waits until it has been taken in.
+  /// Makes the child produce a piece and waits until it has been taken in, and is in the index as well.
   void produce(Task& task, const std::string& stream, const std::string& word) {
     static const std::map<std::string, std::string> kVerbs = {
         {"stdout", "out"}, {"stderr", "err"}, {"data", "data"}};
     const uint64_t before = task.stream(stream).limit();
     task.stream("stdin").write_all(kVerbs.at(stream) + " " + word + "\n");
     ASSERT_TRUE(wait_limit(task, stream, before + 1));
+    task.call("ping");  // the supervisor, which does one thing after the other, is done with it
     produced_.push_back({stream, stream == "data" ? word : word + "\n"});
   }
   std::vector<Piece> produced_;
