@@ -89,7 +89,7 @@ TEST_F(RegressionTest, TheLockIsHeldAgainAfterAdoption) {
 // The group of a child that is not the supervisor's own is signalled process by process, each through its
 // handle.
 TEST_F(RegressionTest, TheGroupOfAnAdoptedTaskIsSignalled) {
-  Task task = shell("sleep 1000 & echo started; wait");
+  Task task = shell("sleep 1000 & echo started; exec sleep 1000");  // neither ends with the other
   ASSERT_TRUE(wait_limit(task, "stdout", 8));
   kill_supervisor(task);
   Task adopted = pool().adopt(task.pid());
