@@ -217,7 +217,7 @@ TEST_F(CommandTest, SignalsSayWhatTheySent) {
   EXPECT_EQ(bgtask({"kill", "-9", pid}).status, 125) << "it has ended";
   const auto restarted = bgtask({"restart", "-o", "jsonl", pid});
   EXPECT_EQ(Json::parse(restarted.out).at("restarted"), true);
-  EXPECT_EQ(bgtask({"stop", "-t", "5", pid}).status, 0);
+  EXPECT_EQ(bgtask({"stop", "-t", "30", pid}).status, 0);
   EXPECT_EQ(wait(pid), 143);
   EXPECT_EQ(bgtask({"stop", pid}).status, 0) << "ended already: nothing to do";
 }

@@ -7,6 +7,9 @@
 namespace bgtask::e2e {
 namespace {
 
+/// For what is to end by TERM: longer than any machine is out of breath.
+constexpr Seconds kNoHurry{30};
+
 class DeleteTest : public E2eTest {
  protected:
   void expect_nothing_left(const Task& task, const std::map<std::string, pid_t>& processes = {}) {
@@ -22,7 +25,7 @@ class DeleteTest : public E2eTest {
 TEST_F(DeleteTest, OfARunningTask) {
   Task task = awkward({"sleep"});
   const std::filesystem::path socket = socket_of(task);
-  const RemoveReceipt receipt = task.remove();
+  const RemoveReceipt receipt = task.remove({.grace = kNoHurry});
   EXPECT_EQ(receipt.signalled, 1u);
   EXPECT_EQ(receipt.exited, 1u);
   EXPECT_EQ(receipt.killed, 0u);
@@ -45,7 +48,7 @@ TEST_F(DeleteTest, OfAnExitedTask) {
 TEST_F(DeleteTest, OfATreeThatChangedSessions) {
   Task task = awkward({"family"});
   const auto family = family_of(task, 4);
-  const RemoveReceipt receipt = task.remove();
+  const RemoveReceipt receipt = task.remove({.grace = kNoHurry});
   EXPECT_EQ(receipt.signalled, 4u);
   EXPECT_EQ(receipt.exited, 4u);
   EXPECT_EQ(receipt.killed, 0u);
@@ -67,7 +70,7 @@ TEST_F(DeleteTest, OfDescendantsWhoseParentHasLeft) {
   Task task = awkward({"family", "leave"});
   const auto family = family_of(task, 3);
   wait_exit(task);
-  const RemoveReceipt receipt = task.remove();
+  const RemoveReceipt receipt = task.remove({.grace = kNoHurry});
   EXPECT_EQ(receipt.signalled, 3u);
   EXPECT_EQ(receipt.exited, 3u);
   expect_nothing_left(task, family);
@@ -78,7 +81,7 @@ TEST_F(DeleteTest, OfAPausedTaskContinuesItSoThatTermIsSeen) {
   ASSERT_TRUE(wait_limit(task, "stdout", 6));
   task.pause();
   ASSERT_TRUE(eventually([&] { return task.info(true)["status"]["paused"] == true; }));
-  const RemoveReceipt receipt = task.remove({.grace = Seconds(30), .collect = true});
+  const RemoveReceipt receipt = task.remove({.grace = kNoHurry, .collect = true});
   EXPECT_EQ(receipt.signalled, 1u);
   EXPECT_EQ(receipt.exited, 1u);
   EXPECT_EQ(receipt.killed, 0u);
@@ -150,7 +153,7 @@ TEST_F(DeleteTest, WakesThoseWhoWaitAndCutsTheirConnections) {
   waiter.request("wait", {{"for", {"exit"}}});
   RawClient idle(socket_of(task));
   EXPECT_EQ(idle.result("ping"), "pong");
-  task.remove();
+  task.remove({.grace = kNoHurry});
   const auto reply = waiter.receive();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ((*reply)["result"]["fired"], "exit");

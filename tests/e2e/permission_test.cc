@@ -142,7 +142,7 @@ TEST_F(PermissionTest, ATaskMayRunAsAnotherUserAndStaysTheSpawners) {
   Task sleeper = spawn({.exec = {program.string(), "sleep"}, .cwd = "/", .user = "65534"});
   EXPECT_EQ(sleeper.pause(), 1u);
   EXPECT_EQ(sleeper.resume(), 1u);
-  EXPECT_EQ(sleeper.remove().exited, 1u);
+  EXPECT_EQ(sleeper.remove({.grace = Seconds(30)}).exited, 1u);
 }
 
 TEST_F(PermissionTest, AnOrdinaryUserCannotBecomeAnother) {
