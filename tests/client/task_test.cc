@@ -187,13 +187,16 @@ TEST_F(TaskTest, WaitTakesItsOwnTimeBesidesTheTimeout) {
   make_task(kId);
   const io::UniqueFd alive = hold_lock(kId);
   FakeServer server(task_path(kId), [](Peer& peer) {
-    const Json request = peer.request();
-    ::poll(nullptr, 0, 400);
-    peer.reply(request, {{"fired", "timeout"}});
-    peer.wait_for_close();
+    for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      ::poll(nullptr, 0, 400);
+      peer.reply(request, {{"fired", "timeout"}});
+    }
   });
+  // Later than each of the two times alone would allow, and long before both have passed.
   task.set_timeout(Seconds(0.2));
-  EXPECT_EQ(task.wait({.timeout = Seconds(0.4)}).fired, "timeout");
+  EXPECT_EQ(task.wait({.timeout = Seconds(20)}).fired, "timeout");
+  task.set_timeout(Seconds(20));
+  EXPECT_EQ(task.wait({.timeout = Seconds(0.2)}).fired, "timeout");
   task.disconnect();
 }
 
