@@ -34,7 +34,7 @@ class ConnectionTest : public test::PoolTest {
     make_task(kId, status_document(kId));
     make_rings(kId, "");
     lock = hold_lock(kId);
-    core.set_timeout(Seconds(5));
+    core.set_timeout(Seconds(20));
   }
   std::string error(std::string_view method = "info") {
     const Result<Json> reply = core.call(method, Json::object());
@@ -138,14 +138,15 @@ TEST_F(ConnectionTest, SilenceEndsAtTheTimeout) {
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(error(), "unresponsive");
   EXPECT_GE(test::seconds_since(start), 0.19);
-  EXPECT_LT(test::seconds_since(start), 3);
+  EXPECT_LT(test::seconds_since(start), 10);
 }
 
 TEST_F(ConnectionTest, ADripDoesNotExtendTheTimeout) {
-  FakeServer server(task_path(kId), [](Peer& peer) {
+  std::atomic<bool> given_up = false;
+  FakeServer server(task_path(kId), [&](Peer& peer) {
     peer.request();
     const auto start = std::chrono::steady_clock::now();
-    while (test::seconds_since(start) < 1) {
+    while (!given_up && test::seconds_since(start) < 20) {
       peer.event({{"event", "meta"}});
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -153,7 +154,8 @@ TEST_F(ConnectionTest, ADripDoesNotExtendTheTimeout) {
   core.set_timeout(Seconds(0.2));
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(error(), "unresponsive");
-  EXPECT_LT(test::seconds_since(start), 0.9);
+  given_up = true;
+  EXPECT_LT(test::seconds_since(start), 10);
 }
 
 TEST_F(ConnectionTest, HugeAndDeepRepliesAreCut) {
@@ -203,7 +205,13 @@ TEST_F(ConnectionTest, BusyIsTriedAgainUntilTheDeadline) {
   core.disconnect();
   refusals = -1'000'000;
   core.set_timeout(Seconds(0.2));
-  EXPECT_EQ(error("kill"), "busy");
+  // The last try may have begun so late that its refusal comes after the deadline.
+  const auto start = std::chrono::steady_clock::now();
+  std::string said;
+  do
+    said = error("kill");
+  while (said == "unresponsive" && test::seconds_since(start) < 20);
+  EXPECT_EQ(said, "busy");
 }
 
 TEST_F(ConnectionTest, OtherRefusalsAreHandedOn) {
@@ -240,7 +248,7 @@ TEST_F(ConnectionTest, WhatIsNotASocketIsUnresponsiveOrLost) {
   const auto start = std::chrono::steady_clock::now();
   core.set_timeout(Seconds(10));
   EXPECT_EQ(error(), "lost");
-  EXPECT_LT(test::seconds_since(start), 1);
+  EXPECT_LT(test::seconds_since(start), 8);
 }
 
 TEST_F(ConnectionTest, AnImpostorIsNotTalkedTo) {
