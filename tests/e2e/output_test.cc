@@ -289,7 +289,7 @@ TEST_F(OutputTest, WhatHasEndedIsFollowedWithoutItsSupervisor) {
     });
     done = true;
   });
-  EXPECT_TRUE(eventually([&] { return done.load(); }, Milliseconds(5'000)));
+  EXPECT_TRUE(eventually([&] { return done.load(); }));
   send_signal(task.pid(), SIGCONT);
   following.join();
   EXPECT_EQ(got, "last\n");
