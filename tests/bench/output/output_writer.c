@@ -64,7 +64,8 @@ int main(int argc, char** argv) {
   char* bytes = text(piece);
   uint64_t written = 0;
 
-  if (now_ns() < wanted) pause_ns(wanted - now_ns());
+  const uint64_t now = now_ns();
+  if (now < wanted) pause_ns(wanted - now);
   const uint64_t cpu = cpu_ns();
   const uint64_t begin = now_ns();
   if (strcmp(mode, "bytes") == 0) {
