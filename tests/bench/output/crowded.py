@@ -44,7 +44,7 @@ class Crowd:
 
     def _try(self) -> tuple[float, float] | None:
         """GB/s together; the least served writer's part of what each would have if all had the same. None if some were
-        not there when writing began."""
+        not there when writing began, or none had a turn until it ended."""
         begin = time.monotonic_ns() + int((0.3 + self._patience * self.writers) * 1e9)
         end = begin + int(self.seconds * 1e9)
         results: list[Path] = []
@@ -75,7 +75,7 @@ class Crowd:
                     process.kill()
                     process.wait()
             self.tasks.delete_all()
-        if not in_time:
+        if not in_time or not any(sizes):
             return None
         return sum(sizes) / self.seconds / 1e9, min(sizes) * len(sizes) / sum(sizes)
 
