@@ -203,6 +203,10 @@ Attached::Attached(pid_t pid, std::vector<std::string> strace_options) {
   // What it injects may have ended the process at once.
   EXPECT_TRUE(eventually([&] { return e2e::gone(pid) || e2e::process_number(pid, "TracerPid") == strace_; }))
       << "strace attaches";
+  // It is the tracer a moment before it interrupts the process, which runs on untraced until then. Once it
+  // waits for what the process does, it has.
+  EXPECT_TRUE(eventually([&] { return e2e::gone(pid) || e2e::process_state(strace_) == 'S'; }))
+      << "strace looks on";
 }
 
 Attached::~Attached() {
