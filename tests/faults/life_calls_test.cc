@@ -52,7 +52,7 @@ class LifeOfCalls : public LifeTest {
       EXPECT_FALSE(std::filesystem::exists(directory_of(task)));
     }
     remove_whatever_it_is(task.pid());
-    EXPECT_TRUE(eventually([&] { return e2e::gone(task.pid()); }, Milliseconds(5'000)))
+    EXPECT_TRUE(eventually([&] { return e2e::gone(task.pid()); }))
         << "its supervisor serves a task that nobody can find (" << word << ")";
     pool().gc();
   }

@@ -25,7 +25,7 @@ void LifeTest::expect_only_bystander(const std::vector<pid_t>& others) {
     });
     return processes;
   };
-  EXPECT_TRUE(eventually([&] { return left().empty(); }, Milliseconds(5'000)))
+  EXPECT_TRUE(eventually([&] { return left().empty(); }))
       << "processes are left: " << testing::PrintToString(left());
   // So that one fault that is found does not look like many.
   for (pid_t pid : left())
@@ -85,12 +85,12 @@ std::string LifeTest::word_of(const std::function<void()>& act) {
 }
 
 Victim::Victim(pid_t pid) {
-  constexpr int kTries = 20;
   // Two ticks of the kernel's clock (100 a second): who has a pid again within one cannot be told from who
   // had it.
   constexpr timespec kTwoTicks{0, 20'000'000};
   ::nanosleep(&kTwoTicks, nullptr);
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  // A pid is free once its last owner is reaped, which process 1 may be late to do.
+  const bool had = eventually([&] {
     sigset_t all, before;
     sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, &before);
@@ -105,12 +105,13 @@ Victim::Victim(pid_t pid) {
         ::pause();
     }
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    if (pid == 0 || pid_ == pid) break;
+    if (pid == 0 || pid_ == pid) return true;
     ::kill(pid_, SIGKILL);  // ours and not yet reaped
     ::waitpid(pid_, nullptr, 0);
     pid_ = -1;
-  }
-  EXPECT_GT(pid_, 0) << "pid " << pid << " cannot be had";
+    return false;
+  });
+  EXPECT_TRUE(had) << "pid " << pid << " cannot be had";
   EXPECT_TRUE(eventually([&] { return ::getpgid(pid_) == pid_ && e2e::process_state(pid_) == 'S'; }));
 }
 

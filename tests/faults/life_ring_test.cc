@@ -61,7 +61,7 @@ TEST_F(LifeOfOutput, G2_G7_ASupervisorKilledWhileWritingLeavesWhatItWrote) {
     }
     Task last(id, pool().path());
     SCOPED_TRACE("round " + std::to_string(round));
-    EXPECT_TRUE(eventually([&] { return last.stream("stdout").limit() >= kTotal; }, Milliseconds(5'000)))
+    EXPECT_TRUE(eventually([&] { return last.stream("stdout").limit() >= kTotal; }))
         << "bytes that are neither readable nor counted: " << last.stream("stdout").limit();
     expect_consistent(last, "stdout", kTotal);
     last.remove({.grace = Seconds(0)});
