@@ -34,6 +34,8 @@ class RequestTest : public FaultTest {
   static Json ask(e2e::RawClient& client, const RequestKind& kind);
   /// A reply is a result or names one of the words of the contract.
   static void expect_typed(const Json& reply);
+  /// Whether a request to delete was carried out; the supervisor has ended then.
+  bool is_deleted(Task& task, const Json& reply) const;
   /// The task works: it answers, and its child does what it is told.
   void expect_works(Task& task, const RequestKind& kind, const Json& reply) const;
   /// Deletes a task, also one that a request of kind delete has deleted already.
