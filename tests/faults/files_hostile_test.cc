@@ -41,6 +41,7 @@ class FilesHostile : public FilesTest {
     task.disconnect();
     kill_supervisor(task);
     ASSERT_TRUE(e2e::send_signal(child, SIGKILL));
+    ASSERT_TRUE(eventually([&] { return e2e::gone(child); }));
     std::filesystem::rename(path_ / std::to_string(pid), base() / "template");
   }
   void TearDown() override {
