@@ -1,5 +1,6 @@
 // Somebody else behind a task's socket: a client says who, and tells him nothing.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,6 +30,11 @@ class Impostor {
   }
   Impostor(const Impostor&) = delete;
   Impostor& operator=(const Impostor&) = delete;
+  /// Waits until it has heard something.
+  void expect_hears() const {
+    pollfd heard{heard_[0], POLLIN, 0};
+    EXPECT_EQ(::poll(&heard, 1, static_cast<int>(e2e::kPatience.count())), 1);
+  }
   /// Ends it; every byte that it was sent.
   std::string heard() {
     ::kill(pid_, SIGTERM);
@@ -150,6 +156,7 @@ TEST_F(FilesImpostor, G10_ARootsImpostorIsRootAndBelieved) {
       return task.call("ping").dump();
     });
     EXPECT_EQ(words.rfind("unresponsive ", 0), 0u) << words;
+    impostor.expect_hears();
     EXPECT_NE(impostor.heard(), "");
   }
   restore_socket(directory);
