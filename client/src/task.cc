@@ -20,7 +20,7 @@ namespace bgtask {
 namespace {
 
 constexpr Seconds kDefaultGrace{3};
-constexpr Seconds kPatienceAfterDelete{5};
+constexpr Seconds kPatienceAfterDelete{15};
 /// More collected output than any ring of a sane size holds: then somebody plays with us.
 constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;
 
