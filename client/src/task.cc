@@ -20,6 +20,7 @@ namespace bgtask {
 namespace {
 
 constexpr Seconds kDefaultGrace{3};
+/// Its files are gone by then. On a starved machine a supervisor may not have its turn for seconds.
 constexpr Seconds kPatienceAfterDelete{15};
 /// More collected output than any ring of a sane size holds: then somebody plays with us.
 constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;

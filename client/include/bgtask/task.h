@@ -177,7 +177,7 @@ class Task {
   /// Deletes the task: stops the tree, removes every file, ends the supervisor. When this returns, none of
   /// its processes, files and sockets exist. A task whose supervisor is dead is removed too, if its child is
   /// gone. \throws Error kill_incomplete (data() names the survivors), running (supervisor dead, child alive:
-  /// adopt first)
+  /// adopt first), unresponsive (also: deleted, but its supervisor has not ended after 15 s)
   RemoveReceipt remove(const RemoveOptions& options = {});
   /// Waits. \throws Error lost if the supervisor dies meanwhile
   WaitResult wait(const WaitOptions& options = {});
