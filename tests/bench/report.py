@@ -144,13 +144,15 @@ def block_of(document: str, key: str) -> str:
     return match[1] if match else ""
 
 
-def write(outcomes: list[Outcome], directory: Path, seed: int, rounds: int) -> None:
+def write(outcomes: list[Outcome], directory: Path, run: str | None) -> None:
+    """Into the page of that directory: what was measured, and `run`, the circumstances of a run of all works."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "performance.md"
     if not path.exists() and SKELETON.exists():
         shutil.copy(SKELETON, path)
     document = path.read_text() if path.exists() else "# Performance\n"
-    document = fill(document, "circumstances", circumstances(seed, rounds), "Measured")
+    if run:
+        document = fill(document, "circumstances", run, "Measured")
     document = fill(document, "summary", merged_summary(outcomes, block_of(document, "summary")), "All works")
     for outcome in outcomes:
         content = table(outcome)
