@@ -206,11 +206,9 @@ TEST_F(ConnectionTest, BusyIsTriedAgainUntilTheDeadline) {
   refusals = -1'000'000;
   core.set_timeout(Seconds(0.2));
   // The last try may have begun so late that its refusal comes after the deadline.
-  const auto start = std::chrono::steady_clock::now();
-  std::string said;
-  do
+  std::string said = error("kill");
+  for (int again = 0; said == "unresponsive" && again < 5; ++again)
     said = error("kill");
-  while (said == "unresponsive" && test::seconds_since(start) < 20);
   EXPECT_EQ(said, "busy");
 }
 

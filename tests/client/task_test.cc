@@ -192,7 +192,7 @@ TEST_F(TaskTest, WaitTakesItsOwnTimeBesidesTheTimeout) {
       peer.reply(request, {{"fired", "timeout"}});
     }
   });
-  // Later than each of the two times alone would allow, and long before both have passed.
+  // Later than the shorter of the two times, whichever it is.
   task.set_timeout(Seconds(0.2));
   EXPECT_EQ(task.wait({.timeout = Seconds(20)}).fired, "timeout");
   task.set_timeout(Seconds(20));

@@ -144,7 +144,7 @@ TEST_F(ControlTest, AnIdleSupervisorSleeps) {
   const auto switches = [&] { return process_number(idle.pid(), "voluntary_ctxt_switches"); };
   // Let it finish what our going away has caused: asleep and unmoved while a whole task comes and goes.
   ASSERT_TRUE(eventually([&] {
-    if (process_state(idle.pid()) != 'S') return false;
+    if (!at_rest(idle.pid())) return false;
     const int64_t before = switches();
     Task brief = awkward({"exit", "0"});
     wait_exit(brief);

@@ -7,9 +7,6 @@
 namespace bgtask::e2e {
 namespace {
 
-/// For what is to end by TERM: longer than any machine is out of breath.
-constexpr Seconds kNoHurry{30};
-
 class DeleteTest : public E2eTest {
  protected:
   void expect_nothing_left(const Task& task, const std::map<std::string, pid_t>& processes = {}) {
@@ -34,6 +31,22 @@ TEST_F(DeleteTest, OfARunningTask) {
   expect_nothing_left(task);
   EXPECT_FALSE(RawClient(socket).connected());
   EXPECT_EQ(error_of([&] { task.info(true); }).code(), "not_found");
+}
+
+TEST_F(DeleteTest, GivesThreeSecondsUnlessToldOtherwise) {
+  using Clock = std::chrono::steady_clock;
+  for (const bool by_library : {true, false}) {
+    Task task = awkward({"family", "stubborn"});
+    const auto family = family_of(task, 4);
+    const auto began = Clock::now();
+    if (by_library)
+      EXPECT_EQ(task.remove().killed, 4u);
+    else
+      EXPECT_EQ(RawClient(socket_of(task)).result("delete")["killed"], 4);
+    EXPECT_GE(Clock::now() - began, std::chrono::seconds(3));
+    EXPECT_TRUE(eventually([&] { return gone(task.pid()); }));
+    expect_nothing_left(task, family);
+  }
 }
 
 TEST_F(DeleteTest, OfAnExitedTask) {

@@ -191,6 +191,11 @@ char process_state(pid_t pid) {
   return paren == std::string::npos || paren + 2 >= stat.size() ? '\0' : stat[paren + 2];
 }
 
+bool at_rest(pid_t pid) {
+  const char state = process_state(pid);
+  return state == 'S' || state == 'T';
+}
+
 bool gone(pid_t pid) {
   const char state = process_state(pid);
   return state == '\0' || state == 'Z' || state == 'X';
@@ -597,7 +602,8 @@ std::map<std::string, pid_t> E2eTest::family_of(Task& task, size_t count) const 
     pid_t pid = 0;
     for (std::string role; lines >> role >> pid;)
       family[role] = pid;
-    return family.size() == count;
+    return family.size() == count && std::all_of(family.begin(), family.end(),
+                                                 [](const auto& member) { return at_rest(member.second); });
   }));
   return family;
 }

@@ -20,6 +20,8 @@ namespace bgtask::e2e {
 
 using Milliseconds = std::chrono::milliseconds;
 inline constexpr Milliseconds kPatience{30'000};
+/// A grace for what ends by TERM: longer than any machine is out of breath.
+inline constexpr Seconds kNoHurry{60};
 
 /// Asks again and again until the condition holds; false if it never did.
 bool eventually(const std::function<bool()>& condition, Milliseconds deadline = kPatience);
@@ -44,6 +46,8 @@ ProgramResult as_user(uid_t uid, const std::function<std::string()>& body);
 
 /// The letter of /proc/PID/stat; 0 if there is no such process.
 char process_state(pid_t pid);
+/// Whether it waits, or is stopped. One that is runnable has not done yet what it was woken for.
+bool at_rest(pid_t pid);
 /// Neither alive nor a stopped; a zombie counts as gone.
 bool gone(pid_t pid);
 pid_t parent_of(pid_t pid);
@@ -145,7 +149,7 @@ class E2eTest : public testing::Test {
   /// Waits until a stream has so many bytes (messages), ever.
   bool wait_limit(Task& task, const std::string& stream, uint64_t limit) const;
   pid_t child_of(Task& task) const;
-  /// "role pid" lines of `awkward family`, once there are `count` of them.
+  /// "role pid" lines of `awkward family`, once there are `count` of them and all of them sleep.
   std::map<std::string, pid_t> family_of(Task& task, size_t count) const;
 
   /// Living processes that this test started, directly or not.

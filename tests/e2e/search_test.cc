@@ -152,15 +152,13 @@ TEST_F(SearchTest, TwoHundredTasksOfWhichSomeAreStoppedLostHostileOrHalfDeleted)
     }
     return sum;
   };
-  const auto at_rest = [&] {  // whom something has woken and who has not had its turn yet is runnable
-    return std::all_of(tasks.begin(), tasks.end(), [&](const Task& task) {
-      const char state = lost.contains(task.pid()) ? 'S' : process_state(task.pid());
-      return state == 'S' || state == 'T';
-    });
+  const auto all_rest = [&] {
+    return std::all_of(tasks.begin(), tasks.end(),
+                       [&](const Task& task) { return lost.contains(task.pid()) || at_rest(task.pid()); });
   };
   int64_t before = wakeups();
   ASSERT_TRUE(eventually([&] {  // until our disconnecting has been digested
-    if (!at_rest()) return false;
+    if (!all_rest()) return false;
     const int64_t earlier = std::exchange(before, wakeups());
     return earlier == before;
   }));

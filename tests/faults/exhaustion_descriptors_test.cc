@@ -66,7 +66,8 @@ class FewDescriptors : public FaultTest {
       if (said == "too_many_files") {
         EXPECT_FALSE(enough) << "with fewer it worked";
         EXPECT_EQ(names_in(pool().path()), before);
-        EXPECT_TRUE(eventually([] { return other_processes().size() == 2; })) << "the bystander's";
+        EXPECT_TRUE(eventually([] { return other_processes().size() == 2; }, kOnItsWayOut))
+            << "the bystander's";
         continue;
       }
       enough = true;
@@ -161,8 +162,8 @@ TEST_F(DescriptorsTaken, G5_G6_G8_WhatNeedsTheTreeIsRefusedNotHalfDone) {
   EXPECT_EQ(client.result("info")["descendants"], nullptr) << "not known is not none";
   EXPECT_EQ(client.result("kill", {{"signal", "CONT"}, {"scope", "process"}})["signalled"], 1);
   EXPECT_GE(client.result("kill", {{"signal", "CONT"}})["signalled"], 1) << "a group needs no lookup";
-  for (const auto& [role, pid] : family)  // who has just said who he is may not sleep yet
-    EXPECT_TRUE(eventually([pid = pid] { return e2e::process_state(pid) == 'S'; })) << role;
+  for (const auto& [role, pid] : family)
+    EXPECT_EQ(e2e::process_state(pid), 'S') << role;
   give_back(task);
   EXPECT_EQ(client.result("info")["descendants"], 3);
   EXPECT_EQ(client.result("delete", {{"grace", 0}})["survivors"], Json::array());

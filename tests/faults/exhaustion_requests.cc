@@ -117,10 +117,10 @@ void RequestTest::expect_typed(const Json& reply) {
 }
 
 bool RequestTest::is_deleted(Task& task, const Json& reply) const {
-  constexpr Milliseconds kUntilItIsBegun{500};
+  constexpr Milliseconds kUntilItIsDone{500};
   const auto files_are_gone = [&] { return !std::filesystem::exists(directory_of(task)); };
-  // Without an answer it may have been done or not. The files are the first to go.
-  const bool done = reply.is_null() ? eventually(files_are_gone, kUntilItIsBegun) : reply.contains("result");
+  // Without an answer it may have been done or not. The files go before the supervisor does.
+  const bool done = reply.is_null() ? eventually(files_are_gone, kUntilItIsDone) : reply.contains("result");
   return done && eventually([&] { return e2e::gone(task.pid()); });
 }
 

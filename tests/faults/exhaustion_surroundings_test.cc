@@ -100,7 +100,7 @@ TEST_F(NoProc, G1_G8_SpawnSaysWhatIsMissingAndLeavesNothing) {
     spawn({.exec = {"/bin/true"}, .umask = 022, .on_supervisor_death = OnSupervisorDeath::kKill});
   }));
   EXPECT_EQ(names_in(pool().path()), std::vector<std::string>{std::to_string(bystander().pid())});
-  EXPECT_TRUE(eventually([] { return other_processes().size() == 2; })) << "the bystander's";
+  EXPECT_TRUE(eventually([] { return other_processes().size() == 2; }, kOnItsWayOut)) << "the bystander's";
 }
 
 TEST_F(NoProc, G8_WhatNeedsNoProcWorksTheRestSaysSo) {

@@ -13,6 +13,8 @@ namespace bgtask::faults {
 
 using e2e::eventually;
 using e2e::Milliseconds;
+/// For what nobody can wait for, and is gone soon: the guard of a task that failed to start.
+inline constexpr Milliseconds kOnItsWayOut{5'000};
 
 /// Whether the big numbers were asked for (BGTASK_FAULTS=nightly).
 bool nightly();

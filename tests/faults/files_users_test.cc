@@ -213,7 +213,7 @@ TEST_F(FilesUsers, G11_RootInAUserNamespaceStillIsTheUserThatItWas) {
   EXPECT_EQ(as_root_in_a_namespace(
                 kOwner, [&] { return Task(pid, path).info()["status"]["state"].get<std::string>(); }),
             "none: running");
-  const auto remove = [&] { return std::to_string(Task(pid, path).remove({.grace = Seconds(60)}).exited); };
+  const auto remove = [&] { return std::to_string(Task(pid, path).remove({.grace = e2e::kNoHurry}).exited); };
   EXPECT_EQ(as_root_in_a_namespace(kOwner, remove), "none: 1");
   EXPECT_EQ(e2e::names_in(path), std::vector<std::string>());
 }

@@ -105,6 +105,7 @@ Victim::Victim(pid_t pid) {
         ::pause();
     }
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    if (pid_ < 0) return false;  // and nobody is killed for it
     if (pid == 0 || pid_ == pid) return true;
     ::kill(pid_, SIGKILL);  // ours and not yet reaped
     ::waitpid(pid_, nullptr, 0);

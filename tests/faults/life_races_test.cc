@@ -113,7 +113,7 @@ TEST_F(LifeOfRaces, G6_ManyWhoDeleteGetTheSameReceiptOrFindItGone) {
     RemoveReceipt receipts[kClients];
     at_once(kClients, [&](int client) {
       Task own(task.pid(), pool().path());
-      words[client] = word_of([&] { receipts[client] = own.remove({.grace = Seconds(60)}); });
+      words[client] = word_of([&] { receipts[client] = own.remove({.grace = e2e::kNoHurry}); });
     });
     int done = 0;
     for (int client = 0; client < kClients; ++client) {

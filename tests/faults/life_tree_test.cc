@@ -9,8 +9,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr Milliseconds kSoon{1'000};
-constexpr int kTries = 5;  // what else the machine does may spoil a measurement, not five of them
+constexpr Milliseconds kSoon{1'000};  // what G7 promises
+constexpr Milliseconds kLatest{10'000};
+// What else the machine does may spoil a measurement, but not most of them.
+constexpr int kTries = 5, kEnough = 3;
 
 class LifeOfTree : public LifeTest {
  protected:
@@ -31,17 +33,17 @@ class LifeOfTree : public LifeTest {
 
 TEST_F(LifeOfTree, G6_G4_TwoHundredDaemonsAreKilledAsOneTree) {
   constexpr int kCount = 200;
-  bool in_time = false;
-  for (int attempt = 0; attempt < kTries && !in_time; ++attempt) {
+  int in_time = 0;
+  for (int attempt = 0; attempt < kTries && in_time < kEnough; ++attempt) {
     const auto began = Clock::now();
     Task task = shell(daemons(kCount));
     ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
     const auto made = Clock::now();
     EXPECT_EQ(task.kill("KILL", Scope::kTree), kCount + 1u);
-    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }))
+    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }, kLatest))
         << session_leaders().size() << " daemons live on";
     const auto took = Clock::now() - made;
-    in_time = took < kSoon && took < made - began;
+    in_time += took < kSoon && took < made - began;
     const Json status = wait_exit(task);
     EXPECT_EQ(status["signal"], "KILL");
     EXPECT_TRUE(eventually([&] { return task.info(true)["descendants"] == 0; }));
@@ -51,7 +53,7 @@ TEST_F(LifeOfTree, G6_G4_TwoHundredDaemonsAreKilledAsOneTree) {
     expect_only_bystander();
     if (HasFailure()) break;
   }
-  EXPECT_TRUE(in_time) << "ending a process takes longer than making it, or than a second";
+  EXPECT_EQ(in_time, kEnough) << "ending a process takes longer than making it, or than a second";
 }
 
 TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
@@ -59,7 +61,7 @@ TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
   Task task = shell(daemons(kCount));
   ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
   // None of them hesitates; how soon two hundred have ended is up to the machine.
-  const RemoveReceipt receipt = task.remove({.grace = Seconds(60)});
+  const RemoveReceipt receipt = task.remove({.grace = e2e::kNoHurry});
   EXPECT_EQ(receipt.signalled, kCount + 1u);
   EXPECT_EQ(receipt.exited, kCount + 1u);
   EXPECT_EQ(receipt.killed, 0u);
@@ -69,21 +71,21 @@ TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
 
 TEST_F(LifeOfTree, G7_PolicyKillLeavesNoDaemonEither) {
   constexpr int kCount = 50;
-  bool in_time = false;
-  for (int attempt = 0; attempt < kTries && !in_time; ++attempt) {
+  int in_time = 0;
+  for (int attempt = 0; attempt < kTries && in_time < kEnough; ++attempt) {
     Task task = shell(daemons(kCount), {.on_supervisor_death = OnSupervisorDeath::kKill});
     ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
     ASSERT_NO_FATAL_FAILURE(end_supervisor(task.pid()));
     const auto died = Clock::now();
-    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }));
-    in_time = Clock::now() - died < kSoon;
+    EXPECT_TRUE(eventually([&] { return session_leaders().empty(); }, kLatest));
+    in_time += Clock::now() - died < kSoon;
     EXPECT_EQ(task.snapshot()["status"]["state"], "lost");
     EXPECT_EQ(task.snapshot()["status"]["running"], false);
     EXPECT_TRUE(eventually([&] { return pool().gc() == std::vector<pid_t>{task.pid()}; }));
     expect_only_bystander();
     if (HasFailure()) break;
   }
-  EXPECT_TRUE(in_time) << "no process is left after a second";
+  EXPECT_EQ(in_time, kEnough) << "no process is left after a second";
 }
 
 TEST_F(LifeOfTree, G7_PolicyKillHoldsWhereverTheSupervisorDiesAfterItsStart) {

@@ -32,6 +32,11 @@ std::vector<Task> SoakClient::tasks(const TaskPool& pool, std::vector<SkippedEnt
   return pool.search({{"meta", {{"soak", true}}}}, skipped);
 }
 
+bool SoakClient::is_supervisor(pid_t pid) {
+  const std::string name = e2e::read_whole("/proc/" + std::to_string(pid) + "/cmdline");
+  return name.find("bgtask-supervisor") != std::string::npos;
+}
+
 const std::vector<SoakClient::Act>& SoakClient::acts() {
   static const std::vector<Act> kActs = {
       {"read", 10, &SoakClient::read, {}},
@@ -220,9 +225,8 @@ void SoakClient::malformed(Task& task) {
 }
 
 void SoakClient::kill_supervisor(Task& task) {
-  // Its pid may be another process's by now, then that has another name.
-  const std::string name = e2e::read_whole("/proc/" + std::to_string(task.pid()) + "/cmdline");
-  if (task.info()["status"]["state"] == "lost" || name.find("bgtask-supervisor") == std::string::npos) return;
+  // Its pid may be another process's by now.
+  if (task.info()["status"]["state"] == "lost" || !is_supervisor(task.pid())) return;
   e2e::send_signal(task.pid(), SIGKILL);
 }
 

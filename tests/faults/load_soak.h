@@ -28,6 +28,8 @@ class SoakClient {
 
   /// Tasks of the soak.
   static std::vector<Task> tasks(const TaskPool& pool, std::vector<SkippedEntry>* skipped = nullptr);
+  /// Or a guard, which is the same program.
+  static bool is_supervisor(pid_t pid);
 
  private:
   struct Act {

@@ -94,32 +94,21 @@ class LoadSoak : public FaultTest {
     return did;
   }
 
-  /// Every task that is left is ended: what is lost and has ended is collected, what is lost and runs is
-  /// adopted before. A supervisor that was killed last, and the tree that its guard ends, may be a moment
-  /// from their end, so that is done until none is left.
+  /// Every task that is left is ended, the lost ones by who can.
   void end_all() {
-    std::string said;
-    const auto end = [&](Task& task) {
-      try {
-        const Json status = task.info()["status"];
-        if (status["state"] != "lost")
-          task.remove({.grace = Seconds(0)});
-        else if (status["running"] == true)
-          pool().adopt(task.pid()).remove({.grace = Seconds(0)});
-      } catch (const Error& error) {
-        said = std::to_string(task.pid()) + ": " + error.code() + ": " + error.what();
-        EXPECT_TRUE(error.code() == "lost" || error.code() == "running" || error.code() == "not_found")
-            << said;
+    ASSERT_TRUE(eventually([this] { return settled(); })) << testing::PrintToString(other_processes());
+    pool().gc();
+    for (Task& task : SoakClient::tasks(pool())) {
+      const Json info = task.info();
+      SCOPED_TRACE(info.dump());
+      if (info["status"]["state"] == "lost") {
+        EXPECT_EQ(info["status"]["running"], true) << "what is lost and ended is collected";
+        EXPECT_NO_THROW(pool().adopt(task.pid()).remove({.grace = Seconds(0)}));
+      } else {
+        EXPECT_NO_THROW(task.remove({.grace = Seconds(0)}));
       }
-    };
-    std::vector<Task> left;
-    EXPECT_TRUE(eventually([&] {
-      pool().gc();
-      left = SoakClient::tasks(pool());
-      std::for_each(left.begin(), left.end(), end);
-      return left.empty();
-    })) << left.size()
-        << " tasks are left, " << said;
+    }
+    pool().gc();
     EXPECT_EQ(e2e::names_in(pool().path()), std::vector<std::string>{std::to_string(bystander().pid())});
     EXPECT_TRUE(eventually([] { return other_processes().size() == 2; }))
         << testing::PrintToString(other_processes());
@@ -127,6 +116,21 @@ class LoadSoak : public FaultTest {
   int looks() const { return looks_; }
 
  private:
+  /// Whether every supervisor that is there answers for a task, or stands guard above one that does: none
+  /// that was killed last, and no guard that ends what it left, is on its way out.
+  bool settled() {
+    std::set<pid_t> known{bystander().pid(), e2e::parent_of(bystander().pid())};
+    for (Task& task : SoakClient::tasks(pool())) {
+      try {
+        task.call("ping");
+        known.insert({task.pid(), e2e::parent_of(task.pid())});
+      } catch (const Error&) {  // lost, or about to be: then its process is gone, or is not known
+      }
+    }
+    const std::vector<pid_t> others = other_processes();
+    return std::none_of(others.begin(), others.end(),
+                        [&](pid_t pid) { return SoakClient::is_supervisor(pid) && !known.contains(pid); });
+  }
   void check_positions(const Json& info) {
     const std::string serial = info["meta"].value("serial", "none");
     const Json& stream = info["streams"]["stdout"];

@@ -113,7 +113,7 @@ class ManyFollowers : public FaultTest {
         if (!follower->ended()) waiting.push_back({follower->fd(), POLLIN, 0});
       }
       // To ask all of them again and again would take the time that the supervisor needs.
-      ::poll(waiting.data(), waiting.size(), kLookAgainMs);
+      if (!waiting.empty()) ::poll(waiting.data(), waiting.size(), kLookAgainMs);
     }
     EXPECT_TRUE(everyone());
   }

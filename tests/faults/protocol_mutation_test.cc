@@ -75,7 +75,7 @@ TEST_P(ProtocolMutation, G3_G9_MutatedFramesHarmNobodyAndAValidClientIsServedMea
     // Some leave without a look at the replies; a request to wait may keep the others.
     if (random() % 2 == 0) {
       rude->half_close();
-      // What a busy machine holds up is not what is not answered: the supervisor has had two turns then.
+      // The supervisor may not have had its turn yet; two answers to somebody else later it has.
       for (int turn = 0; turn < 2; ++turn)
         ASSERT_EQ(polite().result("ping"), "pong");
       while (rude->receive(Milliseconds(e2e::kUnderAsan ? 50 : 5)))

@@ -25,7 +25,7 @@ class Clock : public FaultTest {
     EXPECT_EQ(bgtask({"info", std::to_string(task.pid())}).status, 0);
     EXPECT_TRUE(task.restart());
     EXPECT_EQ(task.info(true)["runs"], 2);
-    EXPECT_EQ(task.remove({.grace = Seconds(60)}).killed, 0u) << "a grace is not cut short";
+    EXPECT_EQ(task.remove({.grace = e2e::kNoHurry}).killed, 0u) << "a grace is not cut short";
     control().clock_offset = 0;
   }
 };

@@ -21,12 +21,6 @@ int64_t switches_of(const std::vector<Task>& tasks) {
   return sum;
 }
 
-/// One that waits for a processor has not done yet what it was woken for.
-bool all_sleep(const std::vector<Task>& tasks) {
-  return std::all_of(tasks.begin(), tasks.end(),
-                     [](const Task& task) { return e2e::process_state(task.pid()) == 'S'; });
-}
-
 TEST_F(Idle, G14_NoSupervisorWakesUp) {
   const int count = scaled(30, 300);
   const timespec watch{scaled(3, 60), 0};
@@ -42,9 +36,10 @@ TEST_F(Idle, G14_NoSupervisorWakesUp) {
     task.disconnect();
   int64_t before = -1;
   ASSERT_TRUE(eventually([&] {
-    const bool asleep = all_sleep(tasks);
+    const bool at_rest =
+        std::all_of(tasks.begin(), tasks.end(), [](const Task& task) { return e2e::at_rest(task.pid()); });
     const int64_t now = switches_of(tasks);
-    return std::exchange(before, now) == now && asleep;
+    return std::exchange(before, now) == now && at_rest;
   })) << "they come to rest";
   // What is measured here is a length of time, in which nothing may happen: there is no condition to wait
   // for.

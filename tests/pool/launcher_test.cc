@@ -432,6 +432,7 @@ class BadSupervisor : public Launcher, public testing::WithParamInterface<Bad> {
 
 TEST_P(BadSupervisor, IsATypedErrorAndLeavesNothing) {
   size_t before = open_descriptors();
+  // The others end without an answer, and may be late to begin.
   if (GetParam().outcome == std::string("unresponsive")) answer_time_ = std::chrono::milliseconds(5000);
   EXPECT_EQ(outcome(GetParam().mode), GetParam().outcome);
   EXPECT_EQ(open_descriptors(), before);
