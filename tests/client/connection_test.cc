@@ -132,6 +132,13 @@ TEST_F(ConnectionTest, ADeleteMeanwhileIsNotFound) {
   EXPECT_EQ(error("wait"), "not_found");
 }
 
+TEST_F(ConnectionTest, ADeadlineIsTheTimeoutAndWhatIsAllowedBesides) {
+  core.set_timeout(Seconds(1'000));
+  const int milliseconds = core.deadline(Seconds(500)).poll_timeout();
+  EXPECT_GT(milliseconds, 1'400'000);
+  EXPECT_LE(milliseconds, 1'500'000);
+}
+
 TEST_F(ConnectionTest, SilenceEndsAtTheTimeout) {
   FakeServer server(task_path(kId), [](Peer& peer) { peer.wait_for_close(); });
   core.set_timeout(Seconds(0.2));
