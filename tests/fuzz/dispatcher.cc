@@ -14,7 +14,7 @@
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/message.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/program/supervisor.h"
 #include "tests/fuzz/fuzz_target.h"
 
 using namespace bgtask;

@@ -14,8 +14,8 @@
 #include "protocol/ring/storage.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/json_members.h"
-#include "supervisor/adoption.h"
-#include "supervisor/lifecycle.h"
+#include "supervisor/processes/adoption.h"
+#include "supervisor/task/lifecycle.h"
 #include "tests/fuzz/fuzz_target.h"
 
 using namespace bgtask;

@@ -1,4 +1,4 @@
-#include "supervisor/lifecycle.h"
+#include "supervisor/task/lifecycle.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "supervisor/stdin_queue.h"
+#include "supervisor/streams/stdin_queue.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "supervisor/task_files.h"
+#include "supervisor/task/task_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "supervisor/waits.h"
+#include "supervisor/clients/waits.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -15,7 +15,7 @@
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/message.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/program/supervisor.h"
 
 namespace {
 

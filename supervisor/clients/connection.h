@@ -1,0 +1,122 @@
+// One client: frames in, replies and notifications out.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/io/uv_handles.h"
+#include "protocol/ring/output_reader.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/encoded_result.h"
+#include "protocol/wire/json.h"
+#include "protocol/wire/message.h"
+#include "supervisor/streams/stdin_queue.h"
+
+namespace bgtask::supervisor {
+
+/// What a client subscribed to. Output has a cursor into the rings and no queue: a client that falls behind
+/// is told what it missed. What happened is kept as marks until it can be sent.
+struct Subscription {
+  bool output = false;
+  bool exit = false;
+  bool meta = false;
+  bool stream = false;
+  uint64_t cursor = 0;
+  std::optional<ring::Totals> totals;  ///< before the cursor: loss is counted from there
+  uint32_t streams = 0;
+
+  std::optional<uint64_t> exit_at;  ///< the task ended when the cursor was here: told once that is reached
+  bool meta_due = false;
+  uint32_t ended_streams = 0;  ///< bits by StreamId
+};
+
+/// Who is at the other end, and what that gives a right to. Everything is refused until it is found out.
+struct Peer {
+  uid_t uid = static_cast<uid_t>(-1);
+  pid_t pid = 0;
+  bool allowed = false;
+  bool may_change = false;
+};
+
+class Connection {
+ public:
+  static constexpr size_t kLarge = 32 * 1024;
+
+  struct Listener {
+    std::function<void(Connection&, wire::Request)> request;
+    std::function<void(Connection&)> writable;  ///< everything sent: more events may be produced
+    std::function<void(Connection&)> closed;    ///< to be destroyed at the end of the turn
+  };
+
+  Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Listener listener);
+
+  Status start();
+
+  const Peer& peer() const { return peer_; }
+  wire::Encoding encoding() const { return framer_.encoding(); }
+  bool closed() const { return !fd_; }
+  /// Whether much has ever waited in it, to be looked at or to be sent.
+  bool was_large() const { return most_held_ > kLarge; }
+  /// Nothing waits to be sent: a notification produced now goes out at once.
+  bool idle() const { return pending() == 0; }
+
+  /// Sends a message, as far as the socket takes it; the rest follows when it can.
+  void send(const Json& message);
+  void reply(const wire::Request& request, Result<Json> result);
+  void reply(const wire::Request& request, wire::EncodedResult& result);
+  /// Sends an error that belongs to no request, and closes once it is out.
+  void refuse(const Failure& failure);
+  /// Closes once everything is sent, or after a while.
+  void close_when_sent();
+
+  std::optional<Subscription>& subscription() { return subscription_; }
+  WriteChain& writes() { return writes_; }
+
+  /// Requests that are not answered yet: a half-closed connection stays for them.
+  void expect_reply() { ++awaited_; }
+  void reply_given();
+  uint32_t awaited() const { return awaited_; }
+
+ private:
+  void on_ready(int events);
+  void receive();
+  ssize_t receive_some();
+  void process_frames();
+  void send_frame(std::string frame);
+  void take_frame(Json document, size_t frame_size);
+  void flush();
+  bool write_out();
+  void after_sending();
+  void update_interest();
+  void update_deadline();
+  void forget_deadline();
+  void close();
+  size_t pending() const { return out_.size() - sent_; }
+
+  io::Loop& loop_;
+  io::UniqueFd fd_;
+  Peer peer_;
+  Listener listener_;
+  io::Poll poll_;
+  io::Timer deadline_;  // runs only in the middle of a frame, or while the client does not read
+  enum class Deadline { kNone, kFrame, kUnread } deadline_kind_ = Deadline::kNone;
+  wire::Framer framer_;
+  std::string out_;
+  size_t sent_ = 0;
+  size_t most_held_ = 0;
+  uint32_t awaited_ = 0;
+  bool input_ended_ = false;
+  bool closing_ = false;
+  bool processing_ = false;
+  bool flushing_ = false;
+  bool more_ = false;  // frames may have been left for the next turn
+  std::optional<Subscription> subscription_;
+  WriteChain writes_;
+};
+
+}  // namespace bgtask::supervisor

@@ -1,9 +1,0 @@
-#include <cstring>
-
-#include "supervisor/foreground.h"
-#include "supervisor/launched.h"
-
-int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "--launch") == 0) return bgtask::supervisor::run_launched();
-  return bgtask::supervisor::run_foreground(argc, argv);
-}

@@ -1,0 +1,293 @@
+#include "supervisor/program/startup.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "protocol/io/files.h"
+#include "protocol/io/random_token.h"
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
+#include "supervisor/program/memory_reserve.h"
+#include "supervisor/program/supervisor.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+// SIGIO tells that something was removed from the task's directory.
+constexpr int kHandledSignals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGIO};
+
+Result<io::UniqueFd> make_signal_fd() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : kHandledSignals)
+    sigaddset(&signals, signal);
+  io::UniqueFd fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd) return fail_errno("cannot make a signalfd", errno);
+  return fd;
+}
+
+Result<Supervisor::Listening> listen(TaskFiles& files) {
+  Supervisor::Listening listening;
+  for (Endpoint endpoint : kEndpoints) {
+    auto fd = files.listen(endpoint);
+    if (!fd) return fail(std::move(fd).error());
+    listening[static_cast<size_t>(endpoint)] = std::move(*fd);
+  }
+  return listening;
+}
+
+// Everything up to a published directory. On failure it is removed again by the caller.
+Result<Supervisor::Listening> publish_new(Task& task, std::string encoded_spec) {
+  if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
+  if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
+  auto listening = listen(task.files());
+  if (!listening) return listening;
+  if (Status published = task.files().publish(task.id()); !published)
+    return fail(std::move(published).error());
+  return listening;
+}
+
+tl::unexpected<Failure> out_of_memory() {
+  return fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory");
+}
+
+// Gives the stack back that lies below the caller's frame: starting goes deeper than serving.
+[[gnu::noinline]] void give_back_stack() {
+  constexpr uintptr_t kPage = 4096;
+  constexpr uintptr_t kThisCall = 512;
+  constexpr uintptr_t kReach =
+      128 * 1024;  // what a program is given to begin with, and nothing else lies there
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const uintptr_t end = (here - kThisCall) / kPage * kPage;
+  ::madvise(reinterpret_cast<void*>(end - kReach), kReach, MADV_DONTNEED);
+}
+
+// Whoever stands guard knows the group before there is anything in it.
+Status tell(io::UniqueFd guard, const Task& task) {
+  return guard ? io::write_all(guard.get(), task.group_path()) : Status();
+}
+
+// Up to a running command.
+Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec, io::UniqueFd guard) {
+  auto listening = [&]() -> Result<Supervisor::Listening> {
+    try {
+      return publish_new(task, std::move(encoded_spec));
+    } catch (const std::bad_alloc&) {
+      return out_of_memory();
+    }
+  }();
+  if (!listening) return listening;
+  if (Status told = tell(std::move(guard), task); !told) return fail(std::move(told).error());
+  wait_for_memory_from_now_on();
+  if (Status started = task.start(); !started) return fail(std::move(started).error());
+  return listening;
+}
+
+struct Former {
+  wire::LaunchSpec spec;
+  Json published;
+  std::vector<pid_t> ids;
+};
+
+Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
+  auto published = files.read_status();
+  if (!published) {
+    return fail(ErrorCode::kNotFound,
+                "task " + std::to_string(former_id) + " never started: there is nothing to adopt");
+  }
+  auto encoded = files.read_launch();
+  if (!encoded) return fail(std::move(encoded).error());
+  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
+  if (!document) return fail(std::move(document).error());
+  auto spec = wire::launch_spec(*document);
+  if (!spec) return fail(std::move(spec).error());
+  Former former{std::move(*spec), std::move(*published), {}};
+  Json ids = former.published.value("former_pids", Json::array());
+  for (const Json& id : ids) {
+    if (id.is_number_integer()) former.ids.push_back(id.get<pid_t>());
+  }
+  former.ids.push_back(former_id);
+  // A task that was moved aside has another directory name than the id its processes know.
+  Json published_id = former.published.value("pid", Json(nullptr));
+  if (published_id.is_number_integer() && published_id != former_id)
+    former.ids.push_back(published_id.get<pid_t>());
+  return former;
+}
+
+Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
+  auto listening = listen(task.files());
+  if (!listening) return listening;
+  // Before the directory has its new name: killed in between, the task is found by all its ids.
+  Json renamed = former.published;
+  renamed["pid"] = task.id();
+  renamed["former_pids"] = former.ids;
+  if (Status written = task.files().write_status(renamed); !written) return fail(std::move(written).error());
+  if (Status published = task.files().publish(task.id()); !published)
+    return fail(std::move(published).error());
+  if (Status taken = task.take_over(former.published, former.ids); !taken)
+    return fail(std::move(taken).error());
+  return listening;
+}
+
+}  // namespace
+
+struct Service {
+  io::Loop loop;
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Supervisor> supervisor;
+};
+
+void ServiceEnd::operator()(Service* service) const {
+  delete service;
+}
+
+namespace {
+
+// Whether that could be done; if not, it has been told.
+bool open_to_clients(Service& service, Supervisor::Listening listening, Startup& startup) {
+  auto signals = make_signal_fd();
+  Task* task = service.task.get();
+  service.supervisor = std::make_unique<Supervisor>(service.loop, *task);
+  Status started = signals ? service.supervisor->start(std::move(listening), std::move(*signals),
+                                                       std::move(startup.leader))
+                           : Status(fail(std::move(signals).error()));
+  if (!started) {
+    if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
+      task->tree().signal_all(SIGKILL);
+      static_cast<void>(task->remove());
+    }
+    startup.report(fail(std::move(started).error()));
+    return false;
+  }
+  // Keeps no file system busy; the child has its own directory.
+  if (::chdir("/") != 0) task->files().log("cannot change to /");
+  startup.report(
+      Json{{"pid", task->id()}, {"child_pid", task->child() ? Json(*task->child()) : Json(nullptr)}});
+  return true;
+}
+
+std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
+  return spec.share_with ? std::optional<gid_t>(spec.share_with->gid) : std::nullopt;
+}
+
+bool begin_new(Service& service, Startup& startup) {
+  auto files =
+      TaskFiles::create(std::move(startup.pool), wire::hidden_name(startup.spec), group_of(startup.spec));
+  if (!files) {
+    startup.report(fail(std::move(files).error()));
+    return false;
+  }
+  service.task =
+      std::make_unique<Task>(service.loop, std::move(*files), std::move(startup.spec), startup.original);
+  Task* task = service.task.get();
+  auto listening = start_new(*task, std::move(startup.encoded_spec), std::move(startup.guard));
+  if (!listening) {
+    task->tree().signal_all(SIGKILL);  // the command may have begun before something else failed
+    static_cast<void>(task->remove());
+    startup.report(fail(std::move(listening).error()));
+    return false;
+  }
+  return open_to_clients(service, std::move(*listening), startup);
+}
+
+// What a status says is not to be trusted to be what we would have written.
+template <class T>
+Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
+  try {
+    return use_status();
+  } catch (const Json::exception& error) {
+    return fail(ErrorCode::kParseError,
+                std::string("the task's published status is damaged: ") + error.what());
+  }
+}
+
+bool begin_adopted(Service& service, Startup& startup) {
+  wait_for_memory_from_now_on();
+  pid_t former_id = *startup.spec.adopt;
+  auto refuse = [&](Failure failure) {
+    startup.report(fail(std::move(failure)));
+    return false;
+  };
+  auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
+  if (!files) return refuse(std::move(files).error());
+  auto former = unless_damaged<Former>([&] { return read_former(*files, former_id); });
+  if (!former) return refuse(std::move(former).error());
+  std::string pool_path = startup.spec.pool_path;
+  former->spec.pool_path = pool_path;
+  files->set_group(group_of(former->spec));
+  service.task = std::make_unique<Task>(service.loop, std::move(*files), former->spec, startup.original);
+  auto listening =
+      unless_damaged<Supervisor::Listening>([&] { return start_adopted(*service.task, *former); });
+  if (!listening) return refuse(std::move(listening).error());
+  return open_to_clients(service, std::move(*listening), startup);
+}
+
+}  // namespace
+
+OriginalProcess become_supervisor_process() {
+  install_memory_reserve();
+  OriginalProcess original;
+  original.umask = ::umask(077);  // files of the task are nobody else's, from their first moment
+  rlimit core{};
+  if (::getrlimit(RLIMIT_CORE, &core) == 0) {
+    original.core_soft_limit = core.rlim_cur;
+    core.rlim_cur = 0;  // a dump of the supervisor would hold what the task printed
+    ::setrlimit(RLIMIT_CORE, &core);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (int signal : kHandledSignals)
+    sigaddset(&blocked, signal);
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, as some parents have it, children would vanish unreaped
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  return original;
+}
+
+Status have_token(Startup& startup) {
+  if (!startup.spec.token.empty() || startup.spec.adopt) return {};
+  auto token = io::random_token();
+  if (!token) return fail(std::move(token).error());
+  startup.spec.token = std::move(*token);
+  startup.encoded_spec = wire::encode_msgpack(wire::to_json(startup.spec));
+  return {};
+}
+
+ServicePtr begin(Startup startup) {
+  ServicePtr service(new Service);
+  if (Status ready = service->loop.init(); !ready) {
+    startup.report(fail(std::move(ready).error()));
+    return nullptr;
+  }
+  const bool begun = startup.spec.adopt ? begin_adopted(*service, startup) : begin_new(*service, startup);
+  return begun ? std::move(service) : nullptr;
+}
+
+void serve(ServicePtr service) {
+  // What starting took is given back: idle supervisors are many.
+  ::malloc_trim(0);
+  give_back_stack();
+  // Large replies and writes come one after the other: their memory is not given back between them, but when
+  // their connection ends (Server::sweep).
+  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  service->loop.run();
+}
+
+}  // namespace bgtask::supervisor

@@ -1,0 +1,228 @@
+#include "supervisor/program/supervisor.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "protocol/wire/methods.h"
+#include "protocol/wire/signals.h"
+#include "supervisor/clients/methods/handlers.h"
+#include "supervisor/clients/subscriptions.h"
+#include "supervisor/program/memory_reserve.h"
+
+namespace bgtask::supervisor {
+namespace {
+
+constexpr uint64_t kPutBackMs = 500;
+constexpr int kMostDoublings = 12;       // half an hour
+constexpr uint64_t kFarewellMs = 2'000;  // for clients to take their last replies
+
+bool only_looks(const wire::Method& method, const Json& params) {
+  return method.read_only || (method.id == wire::MethodId::kRead && params.value("peek", false));
+}
+
+}  // namespace
+
+Supervisor::Supervisor(io::Loop& loop, Task& task)
+    : loop_(loop),
+      task_(task),
+      server_(loop, {[this](Connection& c, wire::Request r) { handle(c, std::move(r)); },
+                     [this](Connection& c) {
+                       pump(c, task_);
+                       deletion_.connection_writable(c);
+                     },
+                     [this](Connection& c) {
+                       waits_.forget(c);
+                       deletion_.forget(c);
+                       if (finished_ && server_.clients() == 0) loop_.stop();
+                     }}),
+      waits_(
+          loop,
+          [this] {
+            return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor()};
+          },
+          [this] { return task_.status(); }),
+      deletion_(loop, task, [this] { finish(); }) {
+  auto mark = [this](auto set) {
+    server_.for_each([&](Connection& c) {
+      if (c.subscription()) set(*c.subscription());
+    });
+    something_happened();
+  };
+  task_.set_listener({[this] { something_happened(); },
+                      [this, mark] {
+                        mark([this](Subscription& s) {
+                          if (s.exit) s.exit_at = next_cursor();
+                        });
+                      },
+                      [mark] { mark([](Subscription& s) { s.meta_due = s.meta; }); },
+                      [mark](StreamId stream) {
+                        mark([stream](Subscription& s) {
+                          if (s.stream) s.ended_streams |= 1u << static_cast<uint32_t>(stream);
+                        });
+                      }});
+}
+
+Status Supervisor::start(Listening listening, io::UniqueFd signals, io::UniqueFd leader) {
+  signals_ = std::move(signals);
+  leader_ = std::move(leader);
+  Status started = signals_poll_.start(loop_, signals_.get(), UV_READABLE, [this](int) { on_signals(); });
+  if (started && leader_) {
+    started = leader_poll_.start(loop_, leader_.get(), UV_READABLE, [this](int) {
+      leader_poll_.stop();
+      deletion_.begin_unasked({::geteuid(), ::getpid()}, "delete, since the session's leader has ended,");
+    });
+  }
+  if (task_.spec().share_with) server_.set_group(task_.spec().share_with->gid);
+  for (Endpoint endpoint : kEndpoints) {
+    if (started) started = server_.listen(endpoint, std::move(listening[static_cast<size_t>(endpoint)]));
+  }
+  // Without it a socket that somebody removes stays away; everything else works.
+  if (Status watched = task_.files().watch(); !watched) task_.files().log(watched.error().message);
+  return started;
+}
+
+void Supervisor::on_signals() {
+  signalfd_siginfo info{};
+  std::optional<signalfd_siginfo> end;
+  bool removed = false;
+  // Signals coalesce: one SIGCHLD may stand for many children, so all of them are looked at in any case.
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGIO)
+      removed = true;
+    else if (info.ssi_signo != SIGCHLD)
+      end = info;
+  }
+  task_.reap();
+  deletion_.progress();
+  if (removed && !put_back_again_.running()) put_back();
+  if (end) {
+    deletion_.begin_unasked(
+        {end->ssi_uid, static_cast<pid_t>(end->ssi_pid)},
+        wire::signal_name(static_cast<int>(end->ssi_signo)) + " to the supervisor (delete)");
+  }
+}
+
+// Somebody may have cleaned up where they should not have: without its socket a task could not be reached.
+void Supervisor::put_back() {
+  TaskFiles& files = task_.files();
+  if (finished_ || deletion_.under_way() || files.directory_gone()) return;
+  Status done = files.keep_lock();
+  for (Endpoint endpoint : kEndpoints) {
+    if (files.in_place(endpoint)) continue;
+    auto listening = files.listen(endpoint);
+    Status back =
+        listening ? server_.listen(endpoint, std::move(*listening)) : fail(std::move(listening).error());
+    if (!back) {
+      done = back;
+      continue;
+    }
+    files.log(std::string("'") + TaskFiles::name_of(endpoint) + "' was removed: put back");
+  }
+  if (!files.has_status()) task_.publish();
+  if (done) {
+    put_back_failures_ = 0;
+    return;
+  }
+  if (put_back_failures_++ == 0) files.log("cannot put back what was removed: " + done.error().message);
+  // What cannot be put back now perhaps never can be: asked again ever more rarely.
+  uint64_t wait = kPutBackMs << std::min(put_back_failures_, kMostDoublings);
+  put_back_again_.start(loop_, wait, [this] { put_back(); });
+}
+
+void Supervisor::something_happened() {
+  waits_.check();
+  server_.for_each([this](Connection& connection) {
+    if (connection.idle()) pump(connection, task_);
+  });
+}
+
+void Supervisor::handle(Connection& connection, wire::Request request) {
+  const wire::Method* method = wire::find_method(request.method);
+  if (method == nullptr) {
+    return connection.reply(request, fail(ErrorCode::kUnknownMethod,
+                                          "there is no method '" + wire::printable_name(request.method) +
+                                              "'; 'methods' lists them"));
+  }
+  if (Status valid = wire::validate(*method, request.params); !valid) {
+    return connection.reply(request, fail(std::move(valid).error()));
+  }
+  if (deletion_.under_way() && !method->read_only && method->id != wire::MethodId::kDelete &&
+      method->id != wire::MethodId::kKill) {
+    return connection.reply(request, fail(ErrorCode::kBusy, "the task is being deleted"));
+  }
+  if (!connection.peer().may_change && !only_looks(*method, request.params)) {
+    return connection.reply(
+        request, fail(ErrorCode::kDenied,
+                      "this socket only answers what changes nothing of the task ('read' with 'peek')"));
+  }
+  if (!memory_reserve_ready()) {
+    return connection.reply(request,
+                            fail(ErrorCode::kNoMemory, "the supervisor is out of memory; try again later"));
+  }
+  // Nobody would hear the answer: many of these in one message would only keep the others waiting.
+  if (!request.expects_reply && method->read_only && method->id != wire::MethodId::kSubscribe &&
+      method->id != wire::MethodId::kUnsubscribe)
+    return;
+  dispatch(connection, std::move(request), method->id);
+}
+
+void Supervisor::dispatch(Connection& connection, wire::Request request, wire::MethodId method) {
+  Call call{task_,
+            {connection.peer().uid, connection.peer().pid},
+            request.params,
+            connection.encoding(),
+            server_.clients(),
+            connection.writes()};
+  auto reply = [&](Result<Json> result) { connection.reply(request, std::move(result)); };
+  switch (method) {
+    case wire::MethodId::kPing:
+      return reply(Json("pong"));
+    case wire::MethodId::kMethods:
+      return reply(wire::describe_methods());
+    case wire::MethodId::kInfo:
+      return reply(handle_info(call));
+    case wire::MethodId::kApplyMeta:
+      return reply(handle_apply_meta(call));
+    case wire::MethodId::kKill:
+      return reply(handle_kill(call));
+    case wire::MethodId::kPause:
+      return reply(handle_pause(call));
+    case wire::MethodId::kResume:
+      return reply(handle_resume(call));
+    case wire::MethodId::kRestart:
+      return reply(handle_restart(call));
+    case wire::MethodId::kDelete:
+      return deletion_.request(connection, std::move(request));
+    case wire::MethodId::kStreamInfo:
+      return reply(handle_stream_info(call));
+    case wire::MethodId::kRead:
+      return reply(handle_read(call));
+    case wire::MethodId::kOutput:
+      return reply(handle_output(call));
+    case wire::MethodId::kWrite:
+      return reply(handle_write(call));
+    case wire::MethodId::kClose:
+      return reply(handle_close(call));
+    case wire::MethodId::kWait:
+      return waits_.add(connection, std::move(request));
+    case wire::MethodId::kSubscribe:
+      connection.subscription() = make_subscription(request.params, task_, next_cursor());
+      reply(Json{{"next", connection.subscription()->cursor}});
+      return pump(connection, task_);
+    case wire::MethodId::kUnsubscribe:
+      connection.subscription().reset();
+      return reply(Json(true));
+  }
+}
+
+void Supervisor::finish() {
+  finished_ = true;
+  server_.stop_listening();
+  if (server_.clients() == 0) return loop_.stop();
+  server_.for_each([](Connection& connection) { connection.close_when_sent(); });
+  farewell_.start(loop_, kFarewellMs, [this] { loop_.stop(); });
+}
+
+}  // namespace bgtask::supervisor

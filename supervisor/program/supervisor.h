@@ -1,0 +1,50 @@
+// A task, its clients and what the supervisor is told from outside, tied together.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "protocol/io/unique_fd.h"
+#include "protocol/io/uv_handles.h"
+#include "protocol/wire/methods.h"
+#include "supervisor/clients/server.h"
+#include "supervisor/clients/waits.h"
+#include "supervisor/task/deletion.h"
+#include "supervisor/task/task.h"
+
+namespace bgtask::supervisor {
+
+class Supervisor {
+ public:
+  Supervisor(io::Loop& loop, Task& task);
+
+  /// By endpoint.
+  using Listening = std::array<io::UniqueFd, std::size(kEndpoints)>;
+  /// `signals`: a signalfd; `leader`: a pidfd whose end means delete, or none.
+  Status start(Listening listening, io::UniqueFd signals, io::UniqueFd leader);
+
+ private:
+  void on_signals();
+  void put_back();
+  void handle(Connection& connection, wire::Request request);
+  void dispatch(Connection& connection, wire::Request request, wire::MethodId method);
+  void something_happened();
+  void finish();
+  uint64_t next_cursor() { return task_.output().reader().end(); }
+
+  io::Loop& loop_;
+  Task& task_;
+  Server server_;
+  Waits waits_;
+  Deletion deletion_;
+  io::UniqueFd signals_;
+  io::Poll signals_poll_;
+  io::UniqueFd leader_;
+  io::Poll leader_poll_;
+  io::Timer put_back_again_;
+  int put_back_failures_ = 0;
+  io::Timer farewell_;
+  bool finished_ = false;
+};
+
+}  // namespace bgtask::supervisor
