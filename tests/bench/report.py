@@ -13,7 +13,8 @@ import plot
 from measure import HERE, Goal, Outcome, Row, Spread
 
 SKELETON = HERE.parents[1] / "docs" / "performance.md"
-SUMMARY_HEAD = "| work | unit | floor | bgtask | ratio | goal | | best peer | its ratio |\n|---|---|---:|---:|---:|---|---|---|---:|"
+SUMMARY_HEAD = ("| work | unit | floor | bgtask | ratio | goal | | best peer | its ratio |\n"
+                "|---|---|---:|---:|---:|---|---|---|---:|")
 
 
 def number(value: float) -> str:
@@ -79,7 +80,7 @@ def table(outcome: Outcome) -> str:
     notes = [f"{row.contender.name}: {row.failure or row.contender.note}" for row in sorted_rows(outcome)
              if row.failure or row.contender.note]
     if notes:
-        lines += ["", "<sub>" + "<br>".join(notes) + "</sub>"]
+        lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines)
 
 
@@ -98,8 +99,9 @@ def summary_row(outcome: Outcome) -> str:
     def ratio(row: Row | None) -> str:
         return spread(row.ratio) if row and row.ratio else ""
 
-    return (f"| [{work.title}](#{work.key}) | {work.unit} | {cell(floor)} | {cell(ours)} | {ratio(ours)} "
-            f"| {goal_words(work.goal)} | {verdict(ours) if ours else 'failed'} | {peer.contender.name if peer else '–'} | {ratio(peer)} |")
+    goal = goal_words(work.goal) if Goal.of(work) else "stated"
+    return (f"| [{work.key}](#{work.key}) | {work.unit} | {cell(floor)} | {cell(ours)} | {ratio(ours)} | {goal} "
+            f"| {verdict(ours) if ours else 'failed'} | {peer.contender.name if peer else '–'} | {ratio(peer)} |")
 
 
 def merged_summary(outcomes: list[Outcome], block: str) -> str:
@@ -124,8 +126,8 @@ def processor() -> str:
 
 def circumstances(seed: int, rounds: int) -> str:
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    return (f"{datetime.date.today().isoformat()}, {release}, Linux {platform.release()}, {os.cpu_count()} cores of {processor()}, "
-            f"{rounds} rounds, seed {seed}.")
+    return (f"{datetime.date.today().isoformat()}, {release}, Linux {platform.release()}, "
+            f"{os.cpu_count()} cores of {processor()}, {rounds} rounds, seed {seed}.")
 
 
 def fill(document: str, key: str, content: str, title: str) -> str:
