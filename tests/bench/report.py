@@ -100,7 +100,7 @@ def summary_row(outcome: Outcome) -> str:
         return spread(row.ratio) if row and row.ratio else ""
 
     goal = goal_words(work.goal) if Goal.of(work) else "stated"
-    return (f"| [{work.key}](#{work.key}) | {work.unit} | {cell(floor)} | {cell(ours)} | {ratio(ours)} | {goal} "
+    return (f"| {work.key} | {work.unit} | {cell(floor)} | {cell(ours)} | {ratio(ours)} | {goal} "
             f"| {verdict(ours) if ours else 'failed'} | {peer.contender.name if peer else '–'} | {ratio(peer)} |")
 
 
@@ -113,7 +113,7 @@ def merged_summary(outcomes: list[Outcome], block: str) -> str:
 
 
 def _key_of(line: str) -> str | None:
-    match = re.match(r"\| \[.*?\]\(#([a-z0-9-]+)\) \|", line)
+    match = re.match(r"\| ([a-z0-9-]+) \|", line)
     return match[1] if match else None
 
 
