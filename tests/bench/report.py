@@ -114,7 +114,7 @@ def merged_summary(outcomes: list[Outcome], block: str) -> str:
 
 def _key_of(line: str) -> str | None:
     match = re.match(r"\| ([a-z0-9-]+) \|", line)
-    return match[1] if match else None
+    return match[1] if match and line != SUMMARY_HEAD.splitlines()[0] else None
 
 
 def processor() -> str:
