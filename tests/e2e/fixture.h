@@ -78,7 +78,7 @@ std::string encoding_name(Encoding encoding);
 Json bytes_value(std::string_view bytes, Encoding encoding);
 std::string bytes_of(const Json& value);
 
-/// A client that knows nothing but core.md §6 and can be as rude as a test wants.
+/// A client that knows nothing but docs/protocol.md and can misbehave as a test needs.
 class RawClient {
  public:
   explicit RawClient(const std::filesystem::path& socket_path, Encoding encoding = Encoding::kJson);

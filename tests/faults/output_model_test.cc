@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kLongestRead = 900'000;  // fits one reply
 
-/// A byte stream as core.md §4 and §9 describe it. Its bytes are the pattern, so only positions are kept.
+/// Model of a byte stream as docs/protocol.md describes it. Its bytes are the pattern, so only positions are kept.
 class Model {
  public:
   Model(uint64_t buffer, uint64_t retain, bool block)
