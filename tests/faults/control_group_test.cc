@@ -1,5 +1,5 @@
-// Tasks in control groups: everything a task started is stopped, counted and ended, whatever it does to hide,
-// and nothing else is.
+// Tasks in control groups: all processes that a task started are stopped, counted and ended, however they
+// hide; no other process is.
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -42,7 +42,7 @@ class ControlGroup : public FaultTest {
     FaultTest::TearDown();
   }
 
-  /// The groups of tasks.
+  /// Control groups of tasks below the delegated group.
   std::vector<std::string> groups() const {
     std::vector<std::string> found;
     for (const auto& entry : fs::directory_iterator(parent_)) {
@@ -59,7 +59,7 @@ class ControlGroup : public FaultTest {
       pids.push_back(pid);
     return pids;
   }
-  /// The task whose pid a task printed, once what started it has ended.
+  /// The task whose pid another task printed, once the process that started it has ended.
   Task started_by(Task& outer) const {
     std::string printed;
     EXPECT_TRUE(eventually([&] {
@@ -159,8 +159,8 @@ TEST_F(ControlGroup, G7_AnAdoptedTaskKeepsItsGroup) {
   EXPECT_FALSE(fs::exists(group));
 }
 
-// No look at processes and their parents finds one that came from elsewhere, as none finds one that is fast
-// enough: each of the others lives for an instant and starts the next, in a session of its own.
+// A walk over processes and parents misses a process that joined from elsewhere and a chain of processes that
+// each live for an instant and start the next in a session of its own.
 TEST_F(ControlGroup, G7_PolicyKillLeavesNothingInTheGroup) {
   Task task =
       shell("for i in 1 2 3 4 5; do eval \"$NEXT\"; done; exec sleep 1000",
@@ -176,7 +176,7 @@ TEST_F(ControlGroup, G7_PolicyKillLeavesNothingInTheGroup) {
   EXPECT_TRUE(eventually([&] { return processes_of(task).empty(); }));
   ::kill(from_elsewhere, SIGKILL);
   EXPECT_EQ(::waitpid(from_elsewhere, nullptr, 0), from_elsewhere);
-  // Who has left the group may still be on its way out.
+  // A process that has left the group may still be exiting.
   EXPECT_TRUE(eventually([&] { return pool().gc() == std::vector<pid_t>{task.pid()}; }));
   EXPECT_FALSE(fs::exists(group_of(task)));
 }
@@ -196,7 +196,7 @@ TEST_F(ControlGroup, G1_AFailedSpawnLeavesNoGroup) {
   EXPECT_EQ(groups(), std::vector<std::string>());
 }
 
-// What is delegated to a user can be entered from within only.
+// A group delegated to a user can be entered only from within the delegated tree.
 TEST_F(ControlGroup, G1_AUserOutsideOfTheDelegatedGroupIsDenied) {
   constexpr uid_t kUser = 65'100;
   const std::string parent = std::getenv("BGTASK_CGROUP");
@@ -218,7 +218,7 @@ TEST_F(ControlGroup, G1_AUserOutsideOfTheDelegatedGroupIsDenied) {
 }
 
 TEST_F(ControlGroup, G1_ALimitThatCannotBeSetIsAnErrorAndLeavesNothing) {
-  // A group whose parent has no controllers to give cannot have one either.
+  // A parent without controllers cannot enable one for the groups below it.
   const fs::path bare = fs::path(std::getenv("BGTASK_CGROUP")) / "bare";
   fs::create_directory(bare);
   ::setenv("BGTASK_CGROUP", bare.c_str(), 1);

@@ -1,4 +1,4 @@
-// Too few descriptors, at the start and later: a task or one typed error, no livelock, recovery.
+// Too few descriptors at the start and later: a task or one typed error, no busy loop, recovery.
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -41,7 +41,7 @@ int64_t ticks_of(pid_t pid) {
 
 class FewDescriptors : public FaultTest {
  protected:
-  /// Spawns with such a limit: the task's pid, or an error's word.
+  /// Spawns under this limit; returns the task's pid or an error word.
   std::string spawn_within(rlim_t soft, rlim_t hard, const SpawnOptions& options) const {
     const e2e::ProgramResult result = e2e::in_child([&]() -> std::string {
       const rlimit limit{soft, hard};
@@ -56,7 +56,7 @@ class FewDescriptors : public FaultTest {
     return result.out;
   }
 
-  /// Every limit from kFewest to kMost; a hard limit too if `hard`.
+  /// Tries every limit from kFewest to kMost; with `hard` the hard limit too.
   void spawn_with_every_limit(const SpawnOptions& options, bool hard) {
     const std::vector<std::string> before = names_in(pool().path());
     bool enough = false;
@@ -100,7 +100,7 @@ TEST_F(FewDescriptors, G1_G8_SpawnOfAGuardedTaskWithALockUnderALowLimit) {
 
 class DescriptorsTaken : public FaultTest {
  protected:
-  /// Takes a supervisor's descriptors away: its limit is below what it has open.
+  /// Lowers a supervisor's descriptor limit below the number it has open.
   void take_from(const Task& task) {
     before_ = limit_of(task.pid());
     set_limit(task.pid(), 3, before_.rlim_max);
@@ -149,7 +149,7 @@ TEST_F(DescriptorsTaken, G2_G4_G8_OutputAndEndOfTheChildAreTakenInAllTheSame) {
   EXPECT_EQ(client.result("restart")["restarted"], true);
 }
 
-// Without descriptors the processes of a task cannot be looked up. That is not the same as there being none.
+// Without descriptors the processes of a task cannot be listed. An unreadable list is not an empty one.
 TEST_F(DescriptorsTaken, G5_G6_G8_WhatNeedsTheTreeIsRefusedNotHalfDone) {
   Task task = awkward({"family", ""});
   const auto family = family_of(task, 4);
@@ -188,8 +188,8 @@ TEST_F(DescriptorsTaken, G6_G8_TermOutOfDescriptorsDeletesOnceThereAreSome) {
   EXPECT_EQ(names_in(pool().path()), std::vector<std::string>{std::to_string(bystander().pid())});
 }
 
-// A search that cannot look must say so: an empty answer would be taken for an empty pool, and a gc that
-// cannot look whether a child lives must take it for alive.
+// A search that cannot read the pool must fail: an empty result would mean an empty pool. A gc that cannot
+// check whether a child lives must treat it as alive.
 TEST_F(FewDescriptors, G8_AClientOutOfDescriptorsSaysSo) {
   Task lost = awkward({"sleep"});
   const pid_t child = child_of(lost);

@@ -1,5 +1,5 @@
-// Each system call that a request makes the supervisor do fails once with each of the errors of a machine in
-// trouble: a typed error or success, the supervisor lives, and the next request works.
+// Each system call of each request fails once with each error that an overloaded machine returns: the result
+// is a typed error or success, the supervisor lives, and the next request works.
 #include <algorithm>
 #include <set>
 #include <sstream>
@@ -13,8 +13,8 @@ using e2e::RawClient;
 
 constexpr const char* kErrors[] = {"EIO", "ENOSPC", "EACCES", "EROFS", "ENOMEM"};
 
-/// What is not made to fail: a close that is not done is a leak by itself, brk has no errors (it says where
-/// the break is), the others never fail this way, and libuv ends the process if epoll's do.
+/// Calls that are not made to fail: a skipped close is itself a leak, brk returns no errno, the others never
+/// fail this way, and libuv aborts when epoll calls fail.
 const std::set<std::string> kLeftAlone = {
     "brk",   "close",      "epoll_wait",   "epoll_pwait",    "epoll_ctl",      "waitid",
     "wait4", "getpid",     "geteuid",      "getuid",         "gettid",         "getppid",
@@ -52,7 +52,7 @@ class FailingCalls : public RequestTest {
     for (const std::string& name : names) {
       ++turn;
       for (size_t i = 0; i < std::size(kErrors); ++i) {
-        if (!nightly() && turn % std::size(kErrors) != i) continue;  // each call with one error, by turns
+        if (!nightly() && turn % std::size(kErrors) != i) continue;  // one error for each call, in turn
         SCOPED_TRACE(name + " " + kErrors[i]);
         if (!task) task.emplace(task_for(kind, pool()));
         Json reply;

@@ -1,4 +1,4 @@
-// Every second call that may be interrupted is: nobody notices.
+// Every second interruptible call returns EINTR; no request and no result changes.
 #include <algorithm>
 
 #include "tests/e2e/pattern.h"
@@ -22,7 +22,7 @@ class Interrupted : public RequestTest {
  protected:
   /// The command line program, interrupted.
   e2e::ProgramResult run(std::vector<std::string> args, const std::string& input = "") const {
-    // The loader, which reads the libraries, does not try again: its reads are let pass.
+    // The dynamic loader does not retry its reads, so they are exempt.
     std::vector<std::string> command = {"strace",    "-qqq",  "-o",
                                         "/dev/null", "-e",    kReads + std::string("5+2"),
                                         "-e",        kOthers, BGTASK_PROGRAM};

@@ -1,5 +1,5 @@
-// Every allocation failed in turn, of the supervisor and of the program that spawns: a typed error or
-// success, and nobody dies of it.
+// Every allocation of the supervisor and of the spawning program fails in turn: the result is a typed error
+// or success, and no process dies of it.
 #include <algorithm>
 
 #include "tests/faults/exhaustion_requests.h"
@@ -12,7 +12,7 @@ using e2e::RawClient;
 
 class FailingAllocations : public RequestTest {
  protected:
-  /// How many allocations something makes.
+  /// Number of allocations that `act` makes.
   int64_t allocations_of(const std::function<void()>& act) {
     control().allocations_left = -1;
     control().allocations_seen = 0;
@@ -65,7 +65,7 @@ TEST_F(FailingAllocations, G8_OfEveryRequest) {
     fail_each_allocation_of(kind, in, 1, kind.needs_fresh ? 8 : 25);
 }
 
-// A shortage that lasts for some time: the supervisor waits for memory where it cannot refuse.
+// A shortage that lasts: the supervisor waits for memory where it cannot refuse the request.
 TEST_F(FailingAllocations, G8_OfEveryRequestManyInARow) {
   constexpr int64_t kMany = 5;
   const TaskPool in = controlled();
@@ -121,7 +121,8 @@ TEST_F(FailingAllocations, G1_G8_OfASpawnInTheSupervisor) {
       SCOPED_TRACE("allocation " + std::to_string(nth) + " of " + std::to_string(count));
       std::string word;
       with_failure_at(nth, failures, [&] { word = spawn_once(); });
-      // "lost": before the supervisor's own first instruction the loader needs memory, and can tell nobody.
+      // "lost": the loader runs before the supervisor's first instruction and cannot report its want of
+      // memory.
       EXPECT_TRUE(word.empty() || word == "no_memory" || word == "lost") << word;
       EXPECT_EQ(names_in(pool().path()), std::vector<std::string>{std::to_string(bystander().pid())});
       EXPECT_TRUE(eventually([] { return other_processes().size() == 2; }))
@@ -149,7 +150,7 @@ TEST_F(FailingAllocations, G1_G8_OfTheProgramThatSpawns) {
     e2e::ProgramResult result;
     with_failure_at(nth, 1, [&] { result = run(); });
     const size_t tasks = pool().search({{"command", {"/bin/sleep", "1000"}}}).size();
-    // A document's destructor allocates (nlohmann/json 3.11), and where it cannot, the program is ended.
+    // A document's destructor allocates (nlohmann/json 3.11); when that fails the program terminates.
     const bool ended = result.status == 128 + SIGABRT && result.err.find("bad_alloc") != std::string::npos;
     EXPECT_TRUE(ended ? tasks <= 1 : tasks == (result.status == 0 ? 1u : 0u))
         << tasks << " tasks, " << result.status << " " << result.out << result.err;

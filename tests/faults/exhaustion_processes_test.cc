@@ -1,5 +1,5 @@
-// No process can be made: process_limit or no_memory, and nothing is left. Pipes of a user who has used up
-// the quota are small, and work.
+// No process can be created: process_limit or no_memory, and nothing is left. Pipes of a user who has used up
+// the pipe quota are small and work.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -41,12 +41,12 @@ TEST_F(NoProcesses, G1_G8_TheSupervisorCannotFork) {
   }
 }
 
-// Above the supervisor that cannot start a child stands its guard, which must go too.
+// The guard above a supervisor that cannot start a child must end too.
 TEST_F(NoProcesses, G1_G8_TheSupervisorBelowAGuardCannotFork) {
   const TaskPool starved = traced({"-f", "-e", std::string(kForks) + "EAGAIN:when=2"});
   const SpawnOptions guarded = {.exec = {"/bin/true"}, .on_supervisor_death = OnSupervisorDeath::kKill};
   try {
-    // The counts of injections are kept for each process: the supervisor's second fork is its first here.
+    // strace counts injections for each process: the supervisor's second fork is its first here.
     starved.spawn(guarded).remove({.grace = Seconds(0)});
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), "process_limit") << error.what();
@@ -80,10 +80,10 @@ TEST_F(NoProcesses, G8_ARestartThatCannotForkCanBeTriedAgain) {
   EXPECT_EQ(wait_exit(task)["exit_code"], 3);
 }
 
-/// Another user with a pool of his own.
+/// An ordinary user with a pool.
 class OrdinaryUser : public FaultTest {
  protected:
-  /// Of each case another, for the kernel counts a user's processes on the whole machine.
+  /// A different uid for each case, because the kernel counts a user's processes on the whole machine.
   const uid_t user_ =
       61'000 +
       static_cast<uid_t>(
@@ -94,7 +94,7 @@ class OrdinaryUser : public FaultTest {
     ASSERT_EQ(::chown(users_pool().c_str(), user_, user_), 0);
     supervisor_ = public_copy(BGTASK_SUPERVISOR_PROGRAM);
   }
-  /// Zombies count too, for the kernel as well, until somebody has reaped them.
+  /// Includes zombies, which the kernel counts until they are reaped.
   bool has_processes() const {
     for (const std::string& name : names_in("/proc")) {
       const pid_t pid = std::atoi(name.c_str());
@@ -112,8 +112,8 @@ class OrdinaryUser : public FaultTest {
   std::filesystem::path supervisor_;
 };
 
-// Root's processes do not count, the user's do: his own, the one between, the supervisor, the guard, the
-// child.
+// The limit counts the user's processes, not root's: the caller, the intermediate process, the supervisor,
+// the guard, the child.
 TEST_F(OrdinaryUser, G1_G8_SpawnUnderALimitOfProcesses) {
   constexpr rlim_t kEnough = 6;
   for (const OnSupervisorDeath policy : {OnSupervisorDeath::kKeep, OnSupervisorDeath::kKill}) {
@@ -141,7 +141,7 @@ TEST_F(OrdinaryUser, G1_G8_SpawnUnderALimitOfProcesses) {
   }
 }
 
-// Threads count as processes: what is begun for several tasks at a time is then done for one after the other.
+// Threads count as processes: without them, tasks are handled one after the other instead of in parallel.
 TEST_F(OrdinaryUser, G6_G8_ManyTasksAreDeletedWithoutAThread) {
   const std::string program = public_copy(BGTASK_PROGRAM).string(), pool = users_pool().string();
   const std::filesystem::path receipts = base() / "receipts";
@@ -160,7 +160,7 @@ TEST_F(OrdinaryUser, G6_G8_ManyTasksAreDeletedWithoutAThread) {
   EXPECT_TRUE(names_in(users_pool()).empty());
 }
 
-/// Fills the user's quota of pipe memory; the pipes are held by the caller.
+/// Fills the user's quota of pipe memory; the caller holds the pipes.
 void use_up_pipe_quota() {
   constexpr int kLarge = 1 << 20, kPipes = 64;
   for (int i = 0; i < kPipes; ++i) {

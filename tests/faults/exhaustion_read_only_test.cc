@@ -1,4 +1,4 @@
-// The file system of the pool cannot be written to: typed errors, nothing harmed, recovery.
+// The pool's file system is not writable: typed errors, running tasks unharmed, recovery.
 #include <algorithm>
 
 #include "tests/faults/fault_test.h"
@@ -82,7 +82,7 @@ TEST_F(ReadOnlyMeanwhile, G6_G8_DeleteIsReadOnlyAndCanBeTriedAgain) {
   EXPECT_EQ(names_in(pool().path()), std::vector<std::string>{std::to_string(bystander().pid())});
 }
 
-// TERM means delete, and whoever sent it does not send it again.
+// TERM means delete. A signal is not repeated, so the supervisor retries.
 TEST_F(ReadOnlyMeanwhile, G6_G8_AnUnaskedDeleteIsTriedAgain) {
   Task task = awkward({"puppet"});
   e2e::RawClient client(socket_of(task));

@@ -76,7 +76,7 @@ std::vector<RequestKind> request_kinds() {
       {"delete", "delete", {{"grace", 0}}, false, true},
       {"delete_collect", "delete", {{"grace", 0}, {"collect", true}}, true, true},
   };
-  // A method that the table gets later must not go without its cases.
+  // A method added to the table later must have its cases too.
   const Json methods = wire::describe_methods();
   for (const auto& [name, about] : methods.items()) {
     const bool known =
@@ -119,7 +119,7 @@ void RequestTest::expect_typed(const Json& reply) {
 bool RequestTest::is_deleted(Task& task, const Json& reply) const {
   constexpr Milliseconds kUntilItIsDone{500};
   const auto files_are_gone = [&] { return !std::filesystem::exists(directory_of(task)); };
-  // Without an answer it may have been done or not. The files go before the supervisor does.
+  // Without a reply the request may or may not have been carried out. The files vanish before the supervisor.
   const bool done = reply.is_null() ? eventually(files_are_gone, kUntilItIsDone) : reply.contains("result");
   return done && eventually([&] { return e2e::gone(task.pid()); });
 }

@@ -1,4 +1,4 @@
-// One request of every kind, for cases that let each of them fail in every way.
+// One request of every kind, for cases that make each of them fail in every way.
 #pragma once
 
 #include <functional>
@@ -13,22 +13,22 @@ struct RequestKind {
   std::string name;
   std::string method;
   Json params = Json::object();
-  /// What the task must have done before: nothing, or to have ended.
+  /// State of the task before the request: running, or ended.
   bool needs_ended = false;
-  /// Whether it changes the task for good, so that each try needs a new one.
+  /// The request changes the task for good, so that each try needs a new task.
   bool needs_fresh = false;
-  /// What must be true after it succeeded, and after it failed; may be empty.
+  /// Checks after success and after failure; may be empty.
   std::function<void(Task&)> succeeded = {}, failed = {};
 };
 
-/// Every method of the table, with parameters that make it work. The task is one of kind_task().
+/// Every method of the table with valid parameters. The task comes from kind_task().
 std::vector<RequestKind> request_kinds();
 
 /// A task for a request: `awkward puppet` that has said "before", or one that has ended with 3.
 class RequestTest : public FaultTest {
  protected:
   Task task_for(const RequestKind& kind, const TaskPool& in) const;
-  /// Failed checks so far: a kind that fails is left, the others are tried.
+  /// Number of failed checks so far: a failing kind is skipped, the others are tried.
   static int failed_checks();
   /// Sends the request on a connection of its own. The reply; null if the connection was closed instead.
   static Json ask(e2e::RawClient& client, const RequestKind& kind);
@@ -36,7 +36,7 @@ class RequestTest : public FaultTest {
   static void expect_typed(const Json& reply);
   /// Whether a request to delete was carried out; the supervisor has ended then.
   bool is_deleted(Task& task, const Json& reply) const;
-  /// The task works: it answers, and its child does what it is told.
+  /// Checks that the task answers and that its child obeys commands.
   void expect_works(Task& task, const RequestKind& kind, const Json& reply) const;
   /// Deletes a task, also one that a request of kind delete has deleted already.
   void end(Task& task) const;

@@ -1,5 +1,5 @@
-// The file system of the pool is full, or has no room for another name: spawn fails as a whole or works,
-// running tasks keep less and count it, and everything works again once there is room.
+// The pool's file system is full or out of inodes: spawn works or fails as a whole, running tasks keep less
+// output and count the loss, and everything works again once there is room.
 #include <algorithm>
 
 #include "tests/e2e/pattern.h"
@@ -12,12 +12,12 @@ using e2e::error_of;
 using e2e::names_in;
 using e2e::pattern;
 
-/// Tells the child of `awkward puppet` to do something.
+/// Sends a command to the child, an `awkward puppet`.
 void tell(Task& task, const std::string& line) {
   task.stream("stdin").write_all(line + "\n");
 }
 
-/// Spawns until it is refused; each task that was made works.
+/// Spawns until a spawn is refused; checks that each spawned task works.
 size_t spawn_until(const std::string& word, const TaskPool& pool, const std::vector<std::string>& command) {
   constexpr size_t kMore = 100;
   std::vector<Task> tasks;

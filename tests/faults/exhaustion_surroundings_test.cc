@@ -1,4 +1,4 @@
-// Sockets with the smallest buffers there are, and a machine without /proc.
+// Sockets with the smallest possible buffers, and a machine without /proc.
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -70,7 +70,7 @@ TEST_F(SmallBuffers, G2_G3_AFollowerWithASmallBufferGetsEverything) {
 
 class NoProc : public FaultTest {
  protected:
-  /// Does something in a process that has no /proc: "ok", or an error's word and text.
+  /// Runs `act` in a process without /proc; returns "ok", or an error's word and text.
   std::string without_proc(const std::function<void()>& act) const {
     const e2e::ProgramResult result = e2e::in_child([&]() -> std::string {
       if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
@@ -113,7 +113,7 @@ TEST_F(NoProc, G8_WhatNeedsNoProcWorksTheRestSaysSo) {
   expect_names_proc(without_proc([&] { Task(bystander().pid(), pool().path()).call("ping"); }));
 }
 
-// Whether the child of a lost task lives cannot be seen: gc must not take it for dead.
+// Without /proc gc cannot check whether the child of a lost task lives, and must not treat it as dead.
 TEST_F(NoProc, G7_G8_GarbageCollectionTouchesNothingItCannotSee) {
   Task lost = awkward({"sleep"});
   const pid_t child = child_of(lost);
@@ -122,7 +122,7 @@ TEST_F(NoProc, G7_G8_GarbageCollectionTouchesNothingItCannotSee) {
               if (!pool().gc().empty()) throw Error("", "removed");
             }),
             "ok");
-  // Neither is it removed: a connection is tried first, and that already names what is missing.
+  // It is not removed either: the connection attempt comes first, and its error names what is missing.
   expect_names_proc(without_proc([&] { Task(lost.pid(), pool().path()).remove(); }));
   expect_names_proc(without_proc([&] { pool().adopt(lost.pid()); }));
   EXPECT_FALSE(e2e::gone(child));

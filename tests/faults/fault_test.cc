@@ -64,7 +64,7 @@ void FaultTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(E2eTest::SetUp());
   if (!wants_bystander()) return;
   bystander_.emplace(awkward({"puppet"}, {.meta = {{"name", "bystander"}}}));
-  // Measured after the first request: what that one takes is no leak.
+  // Measured after the first request, whose one-time allocations are no leak.
   ASSERT_EQ(bystander_->call("ping"), "pong");
   bystander_->disconnect();
   bystander_before_ = settled_footprint_of(bystander_->pid());
@@ -102,7 +102,7 @@ void FaultTest::TearDown() {
       << "sockets are left: " << testing::PrintToString(named_sockets());
   if (control_ != nullptr) ::munmap(control_, sizeof *control_);
   Footprint now = footprint_of(::getpid());
-  now.resident_kib = self_before_.resident_kib;  // the test's own data is not what is looked at
+  now.resident_kib = self_before_.resident_kib;  // the test's own data does not count
   EXPECT_EQ(difference(self_before_, now), "") << "of the calling process";
 }
 
@@ -165,7 +165,7 @@ void FaultTest::remount(const std::string& options) const {
 void FaultTest::fill_up(off_t leave) const {
   const std::filesystem::path filler = base() / "filler";
   const int fd = ::open(filler.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  // Tasks take their part while we look.
+  // Other tasks change the number while it is read.
   EXPECT_TRUE(eventually([&] {
     struct statvfs fs {};
     struct stat now {};
@@ -188,7 +188,7 @@ void FaultTest::choose_next_pid(pid_t pid) {
 }
 
 Attached::Attached(pid_t pid, std::vector<std::string> strace_options) {
-  // Of two -o the last one counts.
+  // The last -o wins.
   std::vector<std::string> command = {"strace", "-qqq", "-o", "/dev/null", "-p", std::to_string(pid)};
   command.insert(command.end(), strace_options.begin(), strace_options.end());
   std::vector<char*> argv;
@@ -200,11 +200,11 @@ Attached::Attached(pid_t pid, std::vector<std::string> strace_options) {
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
-  // What it injects may have ended the process at once.
+  // The injected fault may have ended the process at once.
   EXPECT_TRUE(eventually([&] { return e2e::gone(pid) || e2e::process_number(pid, "TracerPid") == strace_; }))
       << "strace attaches";
-  // It is the tracer a moment before it interrupts the process, which runs on untraced until then. Once it
-  // waits for what the process does, it has.
+  // strace becomes the tracer a moment before it interrupts the process, which runs untraced until then. Once
+  // strace waits for the process, it has been interrupted.
   EXPECT_TRUE(eventually([&] { return e2e::gone(pid) || e2e::process_state(strace_) == 'S'; }))
       << "strace looks on";
 }

@@ -1,5 +1,5 @@
-// What every case of the fault suite stands on: a machine of its own, a pool on a small tmpfs, a bystander
-// task that nothing may happen to, ways to inject faults, and an oracle at the end.
+// Base of every case of the fault suite: private namespaces, a pool on a small tmpfs, a bystander task that
+// must stay untouched, ways to inject faults, and an oracle at the end.
 #pragma once
 
 #include <string>
@@ -13,18 +13,18 @@ namespace bgtask::faults {
 
 using e2e::eventually;
 using e2e::Milliseconds;
-/// For what nobody can wait for, and is gone soon: the guard of a task that failed to start.
+/// Patience for processes that no call waits for and that end soon, such as the guard of a failed start.
 inline constexpr Milliseconds kOnItsWayOut{5'000};
 
-/// Whether the big numbers were asked for (BGTASK_FAULTS=nightly).
+/// Whether the nightly tier runs (BGTASK_FAULTS=nightly).
 bool nightly();
-/// One number for every commit, another for the night.
+/// One number for the commit tier, another for the nightly tier.
 template <class T>
 T scaled(T commit, T night) {
   return nightly() ? night : commit;
 }
-/// A seed, printed with a failing case: BGTASK_SEED, or else a constant, so that a commit's run is
-/// repeatable.
+/// The seed of random cases, printed when a case fails: BGTASK_SEED, else a constant so that a commit's run
+/// is repeatable.
 unsigned seed();
 
 /// One system call of a recorded run: the `nth` (from 1) of its name.
@@ -43,7 +43,7 @@ class FaultTest : public e2e::E2eTest {
   virtual bool wants_bystander() const { return true; }
 
   Task& bystander() { return *bystander_; }
-  /// Checks at once what is checked at the end in any case: the bystander answers, runs, holds what it held.
+  /// Runs the final check now: the bystander answers, runs, and holds the same resources as before.
   void expect_bystander_unharmed();
 
   /// A pool whose supervisors run under strace with these options (each "-e", "inject=…" is two). They keep
@@ -63,7 +63,7 @@ class FaultTest : public e2e::E2eTest {
   /// Takes all space of the pool's file system but `leave` bytes; free_up() gives it back.
   void fill_up(off_t leave = 0) const;
   void free_up() const;
-  /// The next process that this machine starts gets this pid (if it is free).
+  /// Makes the next process get this pid, if it is free.
   static void choose_next_pid(pid_t pid);
 
  private:

@@ -1,4 +1,4 @@
-// What the cases about files and users share: other users' pools, and pictures of a tree of files.
+// Shared by the cases about files and users: other users' pools, and snapshots of file trees.
 #pragma once
 
 #include <map>
@@ -13,10 +13,10 @@ constexpr uid_t kStranger = 54'321;  ///< another one
 
 /// Permissions and type; 0 if there is no such file.
 mode_t mode_of(const std::filesystem::path& path);
-/// Everything below a directory: the path to its type, mode, owner, inode, and what is in it.
+/// Snapshot of a directory tree: path to type, mode, owner, inode and content.
 std::map<std::string, std::string> picture_of(const std::filesystem::path& directory);
 
-/// Entries of every type that a file system has.
+/// Creates entries of every file type.
 enum class Entry {
   kFifo,
   kSocket,

@@ -1,5 +1,5 @@
-// A hostile user's pool in root's hands: entries of every type where a file is expected. Whatever cannot be
-// taken is passed over and named; nothing waits, nothing is followed.
+// Root works in a hostile user's pool that has entries of every type where files are expected. Unusable
+// entries are skipped and named; no call blocks and no link is followed.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -50,7 +50,7 @@ class FilesHostile : public FilesTest {
   }
   const std::filesystem::path& path() const { return path_; }
 
-  /// A lost task, complete but for one file, which is something else.
+  /// A lost task in which one file is replaced by an entry of another type.
   std::filesystem::path make_task(pid_t id, const std::string& file, std::optional<Entry> entry) {
     const std::filesystem::path directory = path_ / std::to_string(id);
     ::mkdir(directory.c_str(), 0700);
@@ -75,7 +75,7 @@ class FilesHostile : public FilesTest {
     }
     return all;
   }
-  /// Without a status or a lock that can be read there is nothing to be said of a task.
+  /// A task without readable status and lock cannot be described.
   static bool is_unreadable(const Hostile& one) {
     return one.file == "status" ||
            (one.file == "lock" && one.entry != Entry::kHuge && one.entry != Entry::kEmpty);
@@ -85,7 +85,7 @@ class FilesHostile : public FilesTest {
   std::filesystem::path path_;
 };
 
-/// What a client may want of a task, a line "WORD" each; ends the process if one of them waits for ever.
+/// Tries every client call on a task and returns a line "WORD" for each; kills the process if a call hangs.
 std::string ask_everything(const std::filesystem::path& pool, const std::vector<pid_t>& ids) {
   ::alarm(kAllTime);
   std::string lines;
@@ -163,7 +163,7 @@ TEST_F(FilesHostile, G10_TheCommandLineListsWhatItCanAndNamesTheRest) {
         << one.file << " is a " << name_of(one.entry);
   }
   EXPECT_EQ(Json::parse(listed.out).size(), all.size() - unreadable);
-  // One of each kind with each verb; in time, and without a crash.
+  // Each verb on one entry of each kind must end in time and without a crash.
   for (const std::string verb : {"info", "logs", "read", "wait", "meta", "restart", "kill"}) {
     std::vector<std::string> words = {"--pool", path().string(), verb};
     for (const Hostile& one : all)
@@ -238,7 +238,7 @@ TEST_F(FilesHostile, G10_WhatSeemsAliveAndHasNoSocketIsGivenUp) {
     ::close(lock);
 }
 
-/// Appends to a file and cuts it off again, until it is ended.
+/// Process that appends to a file and truncates it until it is killed.
 pid_t start_changing(const std::filesystem::path& file) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;

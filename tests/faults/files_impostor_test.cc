@@ -1,4 +1,4 @@
-// Somebody else behind a task's socket: a client says who, and tells him nothing.
+// Another user listens on a task's socket: the client names that user and sends nothing.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -54,7 +54,7 @@ class Impostor {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    // Bound while it is still root, for it may not write there; the kernel keeps who listens.
+    // Bound while still root, because the user may not write there; the kernel records who calls listen.
     if (::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) ::_exit(1);
     ::chmod(path.c_str(), 0666);
     if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) ::_exit(2);
@@ -74,7 +74,7 @@ class Impostor {
 
 class FilesImpostor : public FilesTest {
  protected:
-  /// The supervisor is stopped meanwhile: it would put its socket back.
+  /// The supervisor is stopped meanwhile, because it would restore its socket.
   void replace_socket(const std::filesystem::path& directory) {
     const pid_t supervisor = std::stoi(directory.filename());
     ASSERT_TRUE(e2e::send_signal(supervisor, SIGSTOP));
@@ -117,7 +117,7 @@ TEST_F(FilesImpostor, G10_G11_NobodyTalksToAnotherUserBehindTheSocket) {
   const std::filesystem::path path = pool_of(kOwner);
   const pid_t pid = spawn_as(kOwner, path, {.exec = {"/bin/sleep", "1000"}});
   const std::filesystem::path directory = path / std::to_string(pid);
-  ::chmod(path.c_str(), 0711);  // so that nothing but the listener's user gives it away
+  ::chmod(path.c_str(), 0711);  // so that only the peer's uid reveals the impostor
   replace_socket(directory);
   {
     Impostor impostor(directory / "socket", kStranger);
@@ -164,7 +164,7 @@ TEST_F(FilesImpostor, G10_ARootsImpostorIsRootAndBelieved) {
 }
 
 TEST_F(FilesImpostor, G10_ASocketThatLeadsElsewhereIsNotFollowed) {
-  // A user puts links to root's own task into a task of his: root must not act on the wrong one.
+  // A user links root's task into one of the user's tasks: root must not act on the wrong task.
   const std::filesystem::path path = pool_of(kOwner);
   const pid_t pid = spawn_as(kOwner, path, {.exec = {"/bin/sleep", "1000"}});
   const std::filesystem::path directory = path / std::to_string(pid);

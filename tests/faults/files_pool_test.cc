@@ -1,4 +1,4 @@
-// Pools that somebody else could have prepared or can change: nothing is done in them, and the path is named.
+// Pools that another user could have prepared or can change are refused, and the error names the path.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ std::vector<UnsafePool> unsafe_pools() {
   std::vector<UnsafePool> pools = {
       {"group-writable", directory(0770), kWritable},
       {"others-writable", directory(0702), kWritable},
-      {"sticky", directory(01777), kWritable},  // only where it is asked for, and nothing asks
+      {"sticky", directory(01777), kWritable},  // allowed only on request
       {"setgid-sticky", directory(03770), kWritable},
       {"foreign-writable", directory(0777, kStranger), kWritable},
       {"foreign", directory(0755, kStranger), "belongs to user 54321", kOwner},
@@ -55,7 +55,7 @@ class FilesPool : public FilesTest {
     unsafe.make(base() / unsafe.name);
     return base() / unsafe.name;
   }
-  /// The name as errors have it: what would follow a link is not part of it.
+  /// The path as errors print it, without what a link would lead to.
   std::string shown(const UnsafePool& unsafe) const {
     return (base() / unsafe.name.substr(0, unsafe.name.find('/'))).string();
   }

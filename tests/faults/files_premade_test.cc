@@ -1,5 +1,5 @@
-// Directories that somebody else has prepared, or puts in a task's place: in a user's pool that user may make
-// and rename what he likes, and root works there too.
+// Directories that another user has prepared or puts in a task's place: in a user's pool that user may create
+// and rename anything, and root works there too.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -27,7 +27,7 @@ class FilesPremade : public FilesTest {
   const TaskPool& theirs() const { return *theirs_; }
   const std::filesystem::path& path() const { return path_; }
 
-  /// Something of the user's under the next `count` pids, of a type each.
+  /// Creates entries of the user under the next `count` pids, one of each type.
   void occupy(int count) {
     for (int i = 0; i < count; ++i) {
       const std::filesystem::path name = path_ / std::to_string(kFirst + i);
@@ -60,7 +60,7 @@ class FilesPremade : public FilesTest {
 
 TEST_F(FilesPremade, G1_G10_ASpawnPassesOverNamesThatAreTaken) {
   for (int type = 0; type < 10; ++type) {
-    // The pids of one attempt: the supervisor's and of what helps to start it.
+    // The pids that one attempt uses: the supervisor's and those of its starters.
     for (int i = 0; i < 3; ++i) {
       const std::filesystem::path name = path() / std::to_string(kFirst + i);
       if (type < 9) {
@@ -93,7 +93,7 @@ TEST_F(FilesPremade, G1_G10_WhereAllNamesAreTakenTheSpawnFailsAndTouchesNothing)
 }
 
 TEST_F(FilesPremade, G10_HiddenNamesOfSpawnsAndDeletesAreNotGuessed) {
-  // What a spawn could stumble over if its hidden directory had a name that is known before.
+  // Entries that would break a spawn if the name of its hidden directory were predictable.
   choose_next_pid(kFirst);
   for (int i = 0; i < 50; ++i) {
     for (const char* prefix : {".tmp-", ".del-", "."})
@@ -107,7 +107,7 @@ TEST_F(FilesPremade, G10_HiddenNamesOfSpawnsAndDeletesAreNotGuessed) {
   sweep();
 }
 
-/// What a client can have of a task: each call's words.
+/// Error words of every client call on a task.
 std::vector<std::string> everything_from(Task& task) {
   return {words_of([&] { return task.info(true).dump(); }),
           words_of([&] { return task.snapshot().dump(); }),
@@ -151,7 +151,7 @@ TEST_F(FilesPremade, G10_ATaskSwappedForAnotherIsNotFoundOrStillItself) {
   std::filesystem::rename(second_name, first_name);
   for (const std::string& words : everything_from(unconnected))
     EXPECT_EQ(words.rfind("not_found ", 0), 0u) << words;
-  // Who was connected stays with the task it was connected to.
+  // An open connection stays with the task it was made to.
   EXPECT_EQ(connected.info(true)["pid"], first.pid());
   EXPECT_EQ(connected.stream("stdout").peek().data, "first\n");
   connected.disconnect();

@@ -1,5 +1,5 @@
-// Files of a living task that somebody removes: a supervisor puts back what it can, and where it cannot, the
-// child goes on and the task can still be ended.
+// Files of a live task are removed: the supervisor restores what it can; otherwise the child goes on and the
+// task can still be ended.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ int64_t wakeups(pid_t pid) {
 
 class FilesRemoved : public FilesTest {
  protected:
-  /// Nothing is waited for by looking again: in a while in which a poll would come, no wake-up comes.
+  /// Checks that the supervisor does not poll: no wake-up within a time in which a poll would occur.
   void expect_idle(pid_t supervisor) const {
     int64_t last = -1;
     ASSERT_TRUE(eventually([&] {
@@ -104,7 +104,7 @@ TEST_F(FilesRemoved, G7_AnOldConnectionAndFollowerOutliveTheRemovalOfTheSocket) 
   task.remove();
 }
 
-/// Files come back while a directory is removed: that is done again until it is gone.
+/// Removes a directory repeatedly, because files reappear while it is removed.
 void remove_whole(const std::filesystem::path& directory) {
   EXPECT_TRUE(eventually([&] {
     std::error_code not_empty;
@@ -117,7 +117,7 @@ struct Pair {
   pid_t supervisor, child;
 };
 
-/// Supervisors of tasks whose files are gone: they stay calm, the children go on, TERM ends both.
+/// Checks tasks whose files are gone: the supervisors idle, the children go on, TERM ends both.
 void expect_calm_and_ended_by_term(const std::vector<Pair>& tasks, const std::filesystem::path& gone) {
   std::map<pid_t, int64_t> before;
   for (const Pair& task : tasks)

@@ -1,5 +1,5 @@
-// What there is for an attacker to begin with: no program with more rights than its caller, no socket but the
-// tasks' own in the file system.
+// Attack surface: no program has more rights than its caller, and the only sockets are the tasks' own in the
+// file system.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -50,7 +50,7 @@ std::string rows_of(const std::string& table) {
   return rows;
 }
 
-/// Everything that can be reached from outside of the file system, now.
+/// All current sockets that are reachable without the file system.
 std::string reachable() {
   std::string found;
   for (const char* table : {"tcp", "tcp6", "udp", "udp6", "udplite", "raw", "raw6", "icmp", "packet"})
@@ -61,7 +61,7 @@ std::string reachable() {
   return found;
 }
 
-/// Looks again and again, in a process of its own.
+/// Takes snapshots in a loop, in a separate process.
 class Watcher {
  public:
   Watcher() {
@@ -74,7 +74,7 @@ class Watcher {
   }
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
-  /// What was found; "N looks" if nothing.
+  /// The sockets found, or "N looks" if there were none.
   std::string finish() {
     ::close(stop_[1]);
     std::string text;

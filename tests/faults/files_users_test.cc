@@ -1,5 +1,5 @@
-// Other users: what they are told is the same whether a task exists or not, and no file opens for them. Root
-// in a user namespace is not root, and a user whom a namespace has no number for is nobody.
+// Other users get the same answer whether a task exists or not, and can open no file of it. Root of a user
+// namespace is not root, and a user without a mapped uid counts as nobody.
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -28,9 +28,9 @@ class FilesUsers : public FilesTest {
   }
 };
 
-/// Words with the task's number taken out.
+/// The text with the task's id removed.
 std::string without_pid(const std::string& words, pid_t pid) {
-  // As a word of its own: the name of a directory may have the same digits in it.
+  // As a whole word, because a directory's name may contain the same digits.
   return std::regex_replace(words, std::regex("\\b" + std::to_string(pid) + "\\b"), "PID");
 }
 
@@ -138,7 +138,7 @@ TEST_F(FilesUsers, G11_NoFileOfATaskAndNothingOfItsSupervisorOpensForAnother) {
         if (widened && path == paths.front()) continue;
         for (const int mode : {O_RDONLY, O_WRONLY, O_RDWR}) {
           if (::open(path.c_str(), mode | O_NONBLOCK | O_CLOEXEC) >= 0) {
-            // Some files of /proc open for all and then say nothing.
+            // Some files of /proc open for everyone and return nothing.
             opened += path.string() + " ";
           }
         }
@@ -165,7 +165,7 @@ std::string as_root_in_a_namespace(uid_t uid, const std::function<std::string()>
   return result.out;
 }
 
-/// Opens a task's files to everybody, so that only the supervisor's own check is left.
+/// Makes a task's files accessible to all, so that only the supervisor's own check remains.
 void widen(const std::filesystem::path& pool, pid_t pid) {
   ::chmod(pool.c_str(), 0755);
   const std::filesystem::path directory = pool / std::to_string(pid);
@@ -174,7 +174,7 @@ void widen(const std::filesystem::path& pool, pid_t pid) {
     ::chmod((directory / name).c_str(), 0666);
 }
 
-/// What the supervisor says to a request of this process.
+/// The supervisor's reply to a request of this process.
 std::string asked_directly(const std::filesystem::path& socket) {
   e2e::RawClient client(socket);
   if (!client.connected()) return "not connected";

@@ -1,4 +1,4 @@
-// What a process holds, so that it can be compared with what it held before.
+// Resources that a process holds, for comparison before and after a case.
 #pragma once
 
 #include <sys/types.h>
@@ -11,19 +11,19 @@
 namespace bgtask::faults {
 
 struct Footprint {
-  std::map<int, std::string> descriptors;  ///< number to what it is (without inode numbers)
+  std::map<int, std::string> descriptors;  ///< number to target (without inode numbers)
   std::string umask;
   std::string limits;
   std::string groups;
-  std::vector<pid_t> zombies;  ///< children that nobody reaped
+  std::vector<pid_t> zombies;  ///< unreaped children
   int64_t resident_kib = 0;
 };
 
 Footprint footprint_of(pid_t pid);
-/// The same once the process sleeps and has held the same for a few looks.
+/// The footprint once the process sleeps and several samples agree.
 Footprint settled_footprint_of(pid_t pid);
-/// What differs, in words; empty if nothing does. Resident memory may have grown by a mebibyte
-/// (with a sanitizer by what its quarantine holds).
+/// Describes the differences; empty if there are none. Resident memory may grow by a mebibyte
+/// (with a sanitizer, by the size of its quarantine).
 std::string difference(const Footprint& before, const Footprint& after);
 
 /// Living processes (of this namespace) but process 1 and the caller.

@@ -1,5 +1,4 @@
-// The harness itself: an oracle that sees nothing and a fault that is not injected would make every case
-// pass.
+// Tests of the harness: a blind oracle or a fault that is not injected would make every case pass.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

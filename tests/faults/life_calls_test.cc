@@ -1,5 +1,5 @@
-// Delete, restart and adopt whose supervisor dies, or is failed by the kernel, at each system call: what is
-// left is a task that can be listed, adopted and deleted, or none.
+// The supervisor dies, or a system call fails, at each call of delete, restart and adopt: the result is a
+// task that can be listed, adopted and deleted, or none.
 #include <csignal>
 
 #include "tests/faults/life_fixture.h"
@@ -57,7 +57,7 @@ class LifeOfCalls : public LifeTest {
     pool().gc();
   }
 
-  /// Ends at once the first time, and sleeps each time after that.
+  /// A command that exits at once in its first run and sleeps in later runs.
   Task restartable() {
     std::filesystem::remove(base() / "again");
     Task task = shell("test -e again && exec sleep 1000; exit 3", {.cwd = base().string()});
@@ -80,7 +80,7 @@ class LifeOfCalls : public LifeTest {
       if (word.empty()) {
         EXPECT_EQ(now.info(true)["status"]["state"], "running");
       } else {
-        // A reply that was lost tells nothing of what was done.
+        // A lost reply does not tell whether the request was carried out.
         std::string state;
         EXPECT_TRUE(eventually([&] {
           state = now.info(true)["status"]["state"];
@@ -98,7 +98,7 @@ class LifeOfCalls : public LifeTest {
     const pid_t child = child_of(task);
     ASSERT_NO_FATAL_FAILURE(end_supervisor(task.pid()));
     word_of([&] { traced(fault).adopt(task.pid()); });
-    // Under its old id it is found in any case.
+    // The old id finds the task in any case.
     std::optional<Task> found = pool().task(task.pid());
     ASSERT_TRUE(found.has_value()) << testing::PrintToString(e2e::names_in(pool().path()));
     EXPECT_EQ(found->snapshot()["child_pid"], child);

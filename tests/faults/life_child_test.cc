@@ -1,5 +1,4 @@
-// Between its fork and its exec the child is made what was asked for. Each call of that fails in turn, or is
-// its last.
+// Each system call of the child between fork and exec fails in turn, or kills the child.
 #include <cerrno>
 
 #include "tests/faults/life_fixture.h"
@@ -18,8 +17,8 @@ class LifeOfChild : public LifeTest {
     options.limits = {{"nofile", {64, 64}}};
     return options;
   }
-  /// Spawns with the call of that number failing; the error's word, "" if there is a task; that one is gone
-  /// again.
+  /// Spawns with the call of that number failing. Returns the error's word, "" if there was a task, which is
+  /// deleted again.
   std::string spawn_with(int64_t call, int error) {
     control().child_calls_seen = 0;
     control().child_errno = error;

@@ -27,7 +27,7 @@ void LifeTest::expect_only_bystander(const std::vector<pid_t>& others) {
   };
   EXPECT_TRUE(eventually([&] { return left().empty(); }))
       << "processes are left: " << testing::PrintToString(left());
-  // So that one fault that is found does not look like many.
+  // Cleans up so that one failure does not cause others.
   for (pid_t pid : left())
     e2e::send_signal(pid, SIGKILL);
   EXPECT_TRUE(only_bystander_files())
@@ -85,11 +85,11 @@ std::string LifeTest::word_of(const std::function<void()>& act) {
 }
 
 Victim::Victim(pid_t pid) {
-  // Two ticks of the kernel's clock (100 a second): who has a pid again within one cannot be told from who
-  // had it.
+  // Two ticks of the kernel's clock (100 a second): within one tick, a new owner of a pid cannot be told from
+  // the former one.
   constexpr timespec kTwoTicks{0, 20'000'000};
   ::nanosleep(&kTwoTicks, nullptr);
-  // A pid is free once its last owner is reaped, which process 1 may be late to do.
+  // A pid is free once process 1 has reaped its last owner, which may take a while.
   const bool had = eventually([&] {
     sigset_t all, before;
     sigfillset(&all);
@@ -105,7 +105,7 @@ Victim::Victim(pid_t pid) {
         ::pause();
     }
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    if (pid_ < 0) return false;  // and nobody is killed for it
+    if (pid_ < 0) return false;  // no process to kill
     if (pid == 0 || pid_ == pid) return true;
     ::kill(pid_, SIGKILL);  // ours and not yet reaped
     ::waitpid(pid_, nullptr, 0);

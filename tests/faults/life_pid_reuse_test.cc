@@ -1,4 +1,4 @@
-// A pid that was a task's and is somebody else's now: nothing reaches the new owner.
+// A task's former pid belongs to another process now: no signal reaches the new owner.
 #include <csignal>
 #include <fstream>
 
@@ -13,11 +13,12 @@ class LifeAndPids : public LifeTest {
     LifeTest::SetUp();
     fifo_ = make_fifo("commands");
   }
-  /// A child that takes its commands from a FIFO, which no supervisor's death touches.
+  /// A child that takes its commands from a FIFO, which survives the supervisor.
   Task start() { return awkward({"puppet", fifo_.string()}); }
   void command(const std::string& line) { std::ofstream(fifo_) << line << "\n" << std::flush; }
 
-  /// Spawns a task whose supervisor has this pid. Its maker, which is gone again, has the one before it.
+  /// Spawns a task whose supervisor has this pid. The intermediate process, already gone, has the pid before
+  /// it.
   Task start_as(pid_t supervisor) {
     for (int attempt = 0; attempt < 20; ++attempt) {
       choose_next_pid(supervisor - 1);
@@ -87,7 +88,7 @@ TEST_F(LifeAndPids, G5_G7_GcRemovesALostTaskAndNotThePidsNewOwner) {
   expect_only_bystander({victim.pid()});
 }
 
-// What was asked before the child's end is carried out after it: the pid is another's by then.
+// A request sent before the child's end is handled after it, when the pid belongs to another process.
 TEST_F(LifeAndPids, G5_ARequestThatComesLateToAnAdoptedTaskSignalsNobody) {
   const std::vector<std::pair<std::string, Json>> requests = {
       {"kill", {{"signal", "KILL"}, {"scope", "process"}}},
@@ -212,7 +213,7 @@ TEST_F(LifeAndPids, G5_G7_AfterARestartOfTheMachineNoPidIsBelieved) {
     ASSERT_NO_FATAL_FAILURE(end_supervisor(task.pid()));
     command("exit 0");
     ASSERT_TRUE(eventually([&] { return e2e::gone(child); }));
-    // As a file system that outlives the machine would show it: the same pid and the same time of start.
+    // As on a file system that survives a reboot: the same pid and the same start time.
     const Victim victim(child);
     const std::filesystem::path status = directory_of(task) / "status";
     Json document = Json::parse(e2e::read_whole(status));

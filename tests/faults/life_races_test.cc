@@ -1,5 +1,4 @@
-// Several clients at once: every call has a result or one of the errors that fit, and at the end there is one
-// state.
+// Several clients at once: every call returns a result or a fitting error, and the final state is consistent.
 #include <atomic>
 #include <csignal>
 #include <fstream>
@@ -14,7 +13,7 @@ namespace {
 
 class LifeOfRaces : public LifeTest {
  protected:
-  /// Runs the same in so many threads at once, each with its number.
+  /// Runs `act` in `count` threads at once, each with its number.
   static void at_once(int count, const std::function<void(int)>& act) {
     std::atomic<int> waiting = count;
     std::vector<std::thread> threads;
@@ -37,7 +36,7 @@ struct Step {
   std::set<std::string> words;  ///< "" is success
 };
 
-// Once the task is deleted, a client is told that it is gone, or that it went while it asked.
+// After a delete, a client learns that the task is gone, or that it vanished during the request.
 const std::set<std::string> kDeleted = {"not_found", "lost", "busy"};
 
 const Step kSteps[] = {
@@ -62,7 +61,7 @@ TEST_F(LifeOfRaces, G5_G6_TwoClientsKillRestartAndDelete) {
       Task own(task.pid(), pool().path());
       std::mt19937 choice(seeds[client]);
       for (int i = 0; i < 6; ++i) {
-        // Few deletes, so that most rounds see the others too.
+        // Few deletes, so that most rounds exercise the other calls too.
         const size_t last = choice() % 8 == 0 ? 5 : choice() % 5;
         const Step& step = kSteps[last];
         std::string word;
@@ -86,7 +85,7 @@ TEST_F(LifeOfRaces, G5_G6_TwoClientsKillRestartAndDelete) {
         for (const std::string& line : one)
           EXPECT_FALSE(kDeleted.contains(line.substr(line.find(": ") + 2))) << "but nobody deleted it";
       }
-      // One state, and it is what /proc says.
+      // All agree, and /proc agrees with them.
       EXPECT_TRUE(eventually([&] {
         const Json info = task.info(true);
         if (info["child_pid"].is_null()) return info["status"]["state"] == "exited";

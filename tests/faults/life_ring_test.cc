@@ -1,4 +1,5 @@
-// A supervisor killed while it writes the rings: what is there is right, and an adopter goes on from it.
+// A supervisor is killed while it writes the rings: their content is consistent, and an adopter continues
+// from it.
 #include <sched.h>
 
 #include <csignal>
@@ -13,7 +14,7 @@ namespace {
 
 class LifeOfOutput : public LifeTest {
  protected:
-  /// What a ring of a dead supervisor says and holds agrees with itself and with what the child wrote.
+  /// Checks that a dead supervisor's ring is consistent in itself and with what the child wrote.
   void expect_consistent(const Task& task, const std::string& name, uint64_t total) {
     const Stream stream = task.stream(name);
     const Json info = stream.info();
@@ -25,7 +26,7 @@ class LifeOfOutput : public LifeTest {
     EXPECT_LE(limit, total);
     EXPECT_EQ(info["lost"], start) << "nobody has consumed anything";
     const ReadResult all = stream.peek(start, limit);
-    // What the writer was about to overwrite is not given, and is counted: at most a quarter of the ring.
+    // Bytes that the writer was about to overwrite are not shown but counted: at most a quarter of the ring.
     EXPECT_EQ(all.missed, all.offset - start);
     EXPECT_LE(all.missed, info["capacity"].get<uint64_t>() / 4);
     EXPECT_EQ(all.offset + all.data.size(), limit);
@@ -40,7 +41,7 @@ TEST_F(LifeOfOutput, G2_G7_ASupervisorKilledWhileWritingLeavesWhatItWrote) {
   std::mt19937 random(seed());
   const std::filesystem::path fifo = make_fifo("commands");
   for (int round = 0; round < rounds; ++round) {
-    // In one ring all of it has room, in the other old output is overwritten all the time.
+    // One ring holds everything; in the other old output is overwritten constantly.
     const uint64_t buffer = round % 2 == 0 ? 256 << 10 : 8 << 20;
     Task task = awkward({"puppet", fifo.string()}, {.buffer = buffer});
     std::ofstream(fifo) << "pattern 0 " << kTotal << "\n" << std::flush;

@@ -1,5 +1,5 @@
-// A spawn whose supervisor dies, or is failed by the kernel, at each system call it makes: a whole task, or a
-// typed error and nothing left.
+// The supervisor dies, or a system call fails, at each call of a spawn: the result is a whole task, or a
+// typed error with nothing left.
 #include <csignal>
 
 #include "tests/faults/life_fixture.h"
@@ -22,7 +22,7 @@ class LifeOfSpawn : public LifeTest {
       pool.gc();
     });
   }
-  /// Spawns under a fault. The error's word, "" if there is a task; that one is gone again.
+  /// Spawns under a fault. Returns the error's word, "" if there was a task, which is deleted again.
   std::string spawn_with(const std::vector<std::string>& fault) {
     std::optional<Task> task;
     const std::string word = word_of([&] { task = traced(fault).spawn(options()); });
@@ -50,7 +50,7 @@ TEST_F(LifeOfSpawn, G1_G8_IsAllOrNothingWhateverCallFails) {
       const std::string& error = errors[next++ % errors.size()];
       SCOPED_TRACE(call.name + " number " + std::to_string(call.nth) + " failed with " + error);
       const std::string word = spawn_with(failing(call, error));
-      // A supervisor that lived to tell left nothing; one that broke down leaves what gc removes.
+      // A supervisor that reported the error left nothing; one that died leaves what gc removes.
       if (word == "lost") expect_collected();
       expect_only_bystander();
     }

@@ -1,4 +1,4 @@
-// Whole trees of processes: daemons by the hundred, and what a supervisor's death leaves of them.
+// Trees of hundreds of daemons: signals, deletes and the supervisor's death.
 #include <csignal>
 #include <fstream>
 
@@ -11,12 +11,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr Milliseconds kSoon{1'000};  // what G7 promises
 constexpr Milliseconds kLatest{10'000};
-// What else the machine does may spoil a measurement, but not most of them.
+// Other load on the machine may spoil a measurement, but not most of them.
 constexpr int kTries = 5, kEnough = 3;
 
 class LifeOfTree : public LifeTest {
  protected:
-  /// A command that makes so many leaders of sessions, each by forking twice, and then sleeps itself.
+  /// A command that double-forks `count` session leaders and then sleeps.
   static std::string daemons(int count) {
     return "i=0; while [ $i -lt " + std::to_string(count) +
            " ]; do (setsid sleep 1000 &); i=$((i+1)); done; echo made; exec sleep 1000";
@@ -60,7 +60,7 @@ TEST_F(LifeOfTree, G6_DeletingTwoHundredDaemonsLeavesNone) {
   constexpr int kCount = 200;
   Task task = shell(daemons(kCount));
   ASSERT_TRUE(eventually([&] { return session_leaders().size() == kCount + 1; }));
-  // None of them hesitates; how soon two hundred have ended is up to the machine.
+  // None of them resists; how soon two hundred have ended depends on the machine.
   const RemoveReceipt receipt = task.remove({.grace = e2e::kNoHurry});
   EXPECT_EQ(receipt.signalled, kCount + 1u);
   EXPECT_EQ(receipt.exited, kCount + 1u);

@@ -1,4 +1,4 @@
-// The same again and again: what one round leaves would be seen after many.
+// Many rounds of the same work: a leak of one round adds up.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@ namespace {
 
 class LoadCycles : public FaultTest {
  protected:
-  /// Descriptors and memory of the caller after many rounds are those after a few.
+  /// Checks that descriptors and memory of the caller after many rounds equal those after a few.
   void repeat(int rounds, const std::function<void(int)>& round) {
     constexpr int kWarmUp = 20;
     for (int i = 0; i < kWarmUp; ++i)
@@ -78,7 +78,7 @@ TEST_F(LoadCycles, G1_FailedSpawnsLeaveNothing) {
   };
   repeat(scaled(300, 10'000), [&](int i) {
     const Failure& failure = failures[static_cast<size_t>(i) % failures.size()];
-    if (failure.code.empty()) {  // one that succeeds in between is none the worse
+    if (failure.code.empty()) {  // an occasional success is fine
       pool().spawn(failure.options).remove();
       return;
     }

@@ -1,4 +1,4 @@
-// A supervisor killed when it has taken bytes from a pipe and not yet counted them, or is just about to.
+// A supervisor is killed between reading bytes from a pipe and counting them, or just before reading.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ namespace {
 
 class LoadKilledReader : public FaultTest {
  protected:
-  /// Bytes that wait in a process's stdout.
+  /// Bytes waiting in the pipe of a process's stdout.
   static int waiting_in(pid_t child) {
     const int fd =
         ::open(("/proc/" + std::to_string(child) + "/fd/1").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -22,12 +22,12 @@ class LoadKilledReader : public FaultTest {
     ::close(fd);
     return waiting;
   }
-  /// Whether a process has written so much, to whatever.
+  /// Whether a process has written this many bytes to any descriptor.
   static bool has_written(pid_t child, uint64_t bytes) {
     const std::string io = e2e::read_whole("/proc/" + std::to_string(child) + "/io");
     return std::strtoull(io.c_str() + io.find("wchar: ") + 7, nullptr, 10) >= bytes;
   }
-  /// The supervisor's reads of output stop at their beginning, or at their end, and there it is killed.
+  /// Stops the supervisor at the beginning or end of a read of output, and kills it there.
   void kill_in_read(const std::string& stop, uint64_t size, int left_in_pipe, uint64_t buffer) {
     SCOPED_TRACE(stop + " of a read, " + std::to_string(size) + " bytes, buffer " + std::to_string(buffer));
     const std::filesystem::path commands = make_fifo("commands");
@@ -40,8 +40,7 @@ class LoadKilledReader : public FaultTest {
     ASSERT_TRUE(eventually([&] { return has_written(child, size) && waiting_in(child) == left_in_pipe; }))
         << waiting_in(child);
     ASSERT_EQ(task.stream("stdout").limit(), 0u) << "not counted";
-    // The tracer as well, after it: while that sleeps, what it traces does not end. It may have ended by
-    // itself.
+    // Then the tracer: while it sleeps, the traced process does not end. It may have ended by itself.
     const auto tracer = static_cast<pid_t>(e2e::process_number(task.pid(), "TracerPid"));
     ASSERT_TRUE(e2e::send_signal(task.pid(), SIGKILL));
     e2e::send_signal(tracer, SIGKILL);

@@ -1,4 +1,5 @@
-// Many tasks at once, and many who spawn at once: each is its own, each is reached, none is mixed up.
+// Many tasks and many concurrent spawners: each task is distinct and reachable, none is confused with
+// another.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -73,8 +74,8 @@ TEST_F(LoadMany, G3_G5_G6_AThousandTasksAreFoundAskedSignalledAndDeleted) {
   expect_only_the_bystander();
 }
 
-/// Starts `count` processes that wait for each other and then run `body`; their reports, and the number of
-/// those that failed.
+/// Starts `count` processes that wait for each other and then run `body`. Returns their reports and the
+/// number of failures.
 std::pair<std::string, int> all_at_once(int count, const std::function<std::string(int)>& body) {
   int gate[2], reports[2];
   EXPECT_EQ(::pipe2(gate, O_CLOEXEC), 0);
@@ -141,7 +142,7 @@ TEST_F(LoadMany, G1_ManyProcessesSpawnAtTheSameTime) {
     task.disconnect();
   }
   EXPECT_EQ(children.size(), numbers.size());
-  // And deleted by as many, each somebody else's.
+  // As many processes delete them, each the task of another.
   const auto [deleted, not_deleted] = all_at_once(processes, [&](int process) {
     for (const auto& [id, number] : numbers) {
       if (number % processes == process) Task(id, pool().path()).remove();

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kMostTasks = 12;
 constexpr size_t kMostWrongs = 10;
 
-/// What anything may be answered where others delete tasks (busy: that is under way) and kill supervisors.
+/// Error words that any call may return while others delete tasks (busy: in progress) and kill supervisors.
 bool may_always_be(const std::string& code) {
   return code == "not_found" || code == "lost" || code == "already_exited" || code == "busy";
 }

@@ -1,4 +1,4 @@
-// Random clients for the soak: each does something to some task, again and again, and says what was wrong.
+// Random clients for the soak: each calls random methods on random tasks and reports violations.
 #pragma once
 
 #include <chrono>
@@ -12,18 +12,17 @@
 
 namespace bgtask::faults {
 
-/// The child of every task of the soak writes pieces of this size, all the same, so that a byte is known by
-/// its offset, whatever the run. A write of a piece goes into a pipe whole or not at all.
+/// The child of every soak task writes identical pieces of this size, so that the offset determines the byte
+/// in every run. A piece goes into a pipe whole or not at all.
 inline constexpr size_t kPieceSize = 4'096;
-/// The first byte of `data`, which was read at `offset`, that is not what was written; data.size() if all
-/// are.
+/// Index of the first wrong byte of `data`, which was read at `offset`; data.size() if all are right.
 size_t first_wrong(std::string_view data, uint64_t offset);
 
 class SoakClient {
  public:
   SoakClient(const TaskPool& pool, std::vector<std::string> command, unsigned seed, int number);
 
-  /// Until then. What was wrong, a line each, beginning with "WRONG"; then "did NAME COUNT" lines.
+  /// Runs until then. Returns a line beginning with "WRONG" for each violation, then "did NAME COUNT" lines.
   std::string run(std::chrono::steady_clock::time_point end);
 
   /// Tasks of the soak.

@@ -1,5 +1,5 @@
-// Random clients, randomly killed supervisors, and somebody who looks all the time whether what must always
-// hold does. BGTASK_SOAK_SECONDS says how long, BGTASK_SEED begins the same again.
+// Random clients and randomly killed supervisors, while invariants are checked all the time.
+// BGTASK_SOAK_SECONDS sets the duration, BGTASK_SEED repeats a run.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,7 +27,7 @@ double soak_seconds() {
   return given != nullptr ? std::strtod(given, nullptr) : scaled(10.0, 600.0);
 }
 
-/// What a stream's positions were; they only grow.
+/// Last seen positions of a stream; they never decrease.
 struct Positions {
   uint64_t start = 0, consumed = 0, limit = 0, lost = 0;
 };
@@ -54,7 +54,7 @@ class LoadSoak : public FaultTest {
     ::close(reports_[1]);
   }
 
-  /// What must always hold, of every task there is.
+  /// Checks the invariants of every task.
   void look() {
     std::vector<SkippedEntry> skipped;
     for (Task& task : SoakClient::tasks(pool(), &skipped)) {
@@ -73,7 +73,7 @@ class LoadSoak : public FaultTest {
     ++looks_;
   }
 
-  /// The clients' ends: what they did, and whether anything was wrong.
+  /// Collects the clients' reports and checks them.
   std::map<std::string, int> finish_clients() {
     std::string all;
     char buffer[4096];
@@ -95,7 +95,7 @@ class LoadSoak : public FaultTest {
     return did;
   }
 
-  /// Every task that is left is ended, the lost ones by who can.
+  /// Ends every remaining task, lost ones by adopting or gc.
   void end_all() {
     ASSERT_TRUE(eventually([this] { return settled(); })) << testing::PrintToString(other_processes());
     pool().gc();

@@ -1,5 +1,4 @@
-// Descriptors passed to a supervisor over any of its sockets are not kept: whoever waits for their end sees
-// it.
+// Descriptors passed to a supervisor over any of its sockets are closed at once.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -16,7 +15,7 @@ namespace {
 
 constexpr size_t kMostInAMessage = 253;  // the kernel's SCM_MAX_FD
 
-/// Write ends of a pipe that are given away; the read end tells when nobody holds one any more.
+/// Write ends of a pipe that are given away; the read end reports when all of them are closed.
 class Tokens {
  public:
   explicit Tokens(size_t count) {
@@ -39,7 +38,7 @@ class Tokens {
       ::close(fd);
     given_.clear();
   }
-  /// Our own are closed, and then no other is left.
+  /// Closes our own and checks that no other is left.
   void expect_dropped() {
     forget();
     pollfd end{read_end_, POLLIN, 0};
@@ -123,7 +122,7 @@ TEST_P(PassedDescriptors, G8_G9_ByClientsThatLeaveOrAreNotReadAreDroppedToo) {
   {
     e2e::RawClient early(socket_of(task()));
     ASSERT_EQ(send_with(early.fd(), "{\"half a request", unread.given()), 0);
-    // Its own end too, which keeps the connection open while nobody takes it out.
+    // Its own end too, which keeps the connection open until it is received.
     ASSERT_EQ(send_with(early.fd(), " more of it", {early.fd()}), 0);
   }
   ASSERT_TRUE(e2e::send_signal(task().pid(), SIGCONT));

@@ -24,12 +24,12 @@ double median(std::vector<double> values) {
 
 class StoppedFollower : public FaultTest {
  protected:
-  /// A child that writes as many MiB as it is told, as fast as it can, and says how long that took.
+  /// A child that writes the requested number of MiB as fast as it can and prints the time it took.
   Task writer(uint64_t buffer = kMiB) const {
     return shell("while read n; do dd if=/dev/zero bs=65536 count=$((n * 16)); done",
                  {.env = {{"LC_ALL", "C"}}, .buffer = buffer});
   }
-  /// The seconds in which the child wrote so much.
+  /// Seconds that the child took to write this much.
   double write(Task& task, uint64_t mebibytes) {
     static const std::regex kCopied("copied, ([0-9.e-]+) s");
     written_ += mebibytes * kMiB;
@@ -65,7 +65,7 @@ class StoppedFollower : public FaultTest {
 TEST_F(StoppedFollower, G3_ThatReadsNothingCostsTheChildNoSpeedAndTheSupervisorNoMemory) {
   constexpr uint64_t kPiece = 32, kUntilStuck = 8;
   const int rounds = scaled(15, 160);  // 72 MiB each: 1 GiB, by night 11
-  constexpr int kTries = 5;            // what else the machine does may spoil a measurement, not five of them
+  constexpr int kTries = 5;            // other load may spoil a measurement, not five of them
   Task task = writer();
   {  // What the first follower takes is what each of them may take.
     auto first = follower_of(task);
@@ -91,7 +91,7 @@ TEST_F(StoppedFollower, G3_ThatReadsNothingCostsTheChildNoSpeedAndTheSupervisorN
 }
 
 TEST_F(StoppedFollower, G2_G3_LearnsWhatItMissedWhenItGoesOn) {
-  // A small ring has a small index: it comes round too, and the loss is exact all the same.
+  // A small ring has a small index, which wraps too; the loss stays exact.
   Task task = writer(kSmall);
   const auto follower = follower_of(task);
   write(task, 8);

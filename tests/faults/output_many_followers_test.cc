@@ -15,11 +15,11 @@ constexpr uid_t kOwner = 54'322;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr size_t kFollowersOfAUser = 50;
 
-/// Checks that what comes is the pattern from 0 on, without a gap that was not told.
+/// Checks that the received bytes are the pattern from 0 on, with every gap reported.
 class Follower {
  public:
   Follower(const std::filesystem::path& socket, uid_t uid, e2e::Encoding encoding) {
-    // Who connects is what the kernel notes at connect(2).
+    // The kernel records the peer's credentials at connect(2).
     EXPECT_EQ(::seteuid(uid), 0);
     client_ = std::make_unique<e2e::RawClient>(socket, encoding);
     EXPECT_EQ(::seteuid(0), 0);
@@ -98,7 +98,7 @@ class ManyFollowers : public FaultTest {
       commands += "pattern " + std::to_string(at) + " " + std::to_string(std::min(kPiece, total - at)) + "\n";
     task_->stream("stdin").write_all(commands + "exit 7\n");
   }
-  /// Reads from all of them, whoever has something, until each has seen the end.
+  /// Reads from every follower with pending data until each has seen the end.
   static void read_to_the_end(Followers& followers, const std::string& all) {
     const auto everyone = [&] {
       return std::all_of(followers.begin(), followers.end(), [](const auto& f) { return f->ended(); });
@@ -112,7 +112,7 @@ class ManyFollowers : public FaultTest {
         }
         if (!follower->ended()) waiting.push_back({follower->fd(), POLLIN, 0});
       }
-      // To ask all of them again and again would take the time that the supervisor needs.
+      // Polling all of them would take processor time from the supervisor.
       if (!waiting.empty()) ::poll(waiting.data(), waiting.size(), kLookAgainMs);
     }
     EXPECT_TRUE(everyone());
@@ -142,7 +142,7 @@ TEST_F(ManyFollowers, G2_G3_HalfOfThemStuckAndTheOthersGetEverythingInOrder) {
     EXPECT_EQ(follower->at(), total);
     EXPECT_EQ(follower->lost(), 0u);
   }
-  // What waits for a client is at most one reply; the ring itself counts once.
+  // At most one reply is pending for each client; the ring itself counts once.
   const int64_t bound = static_cast<int64_t>((100 + 8) * kMiB + total) / 1024;
   EXPECT_LE(e2e::process_number(task().pid(), "VmHWM"), before().resident_kib + bound);
   Followers late;

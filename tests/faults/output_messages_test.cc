@@ -1,4 +1,4 @@
-// The data channel at its edges: nothing, and the most, in a message.
+// Empty and maximal messages of the data channel.
 #include <sys/socket.h>
 #include <sys/uio.h>
 

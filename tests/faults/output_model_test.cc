@@ -1,5 +1,5 @@
 // Random reads, peeks and discards through the protocol, while the child writes and supervisors are killed,
-// against the simplest thing that could be right.
+// compared with a simple model.
 #include <fstream>
 #include <random>
 
@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kLongestRead = 900'000;  // fits one reply
 
-/// Model of a byte stream as docs/protocol.md describes it. Its bytes are the pattern, so only positions are kept.
+/// Model of a byte stream as docs/protocol.md describes it. Its bytes are the pattern, so only positions are
+/// kept.
 class Model {
  public:
   Model(uint64_t buffer, uint64_t retain, bool block)
@@ -40,7 +41,7 @@ class Model {
     start = std::max(start, end);
     return reply(end, 0, "");
   }
-  /// What had to wait for room in a blocking ring comes in.
+  /// Takes in what waited for room in a blocking ring.
   void settle() {
     const uint64_t room = block_ ? capacity - (limit - consumed) : UINT64_MAX;
     limit += std::min(written - limit, room);
@@ -122,7 +123,7 @@ class OutputModel : public FaultTest, public testing::WithParamInterface<Geometr
     model_->write(count);
     await();
   }
-  /// Until everything has come in that can.
+  /// Waits until everything that has room is taken in.
   void await() {
     const auto deadline = std::chrono::steady_clock::now() + e2e::kPatience;
     uint64_t limit = 0;
@@ -154,7 +155,7 @@ class OutputModel : public FaultTest, public testing::WithParamInterface<Geometr
     reply["data"] = reply["data"].get_ref<const std::string&>().size();
     return reply.dump();
   }
-  /// The whole stream as the files show it.
+  /// Reads the whole stream from the ring files.
   void look() {
     Stream out = task_->stream("stdout");
     const ReadResult all = out.peek(0);

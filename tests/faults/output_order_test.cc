@@ -1,4 +1,4 @@
-// The order in which a follower learns of things: the last byte of a stream, its end, the exit.
+// Order of events for a follower: last byte of a stream, end of the stream, exit.
 #include <algorithm>
 #include <fstream>
 #include <random>
@@ -9,7 +9,7 @@
 namespace bgtask::faults {
 namespace {
 
-/// What a run of the child produced, or a follower saw of it.
+/// Output of a run, as produced by the child or as seen by a follower.
 struct Seen {
   std::map<std::string, std::string> output;
   std::vector<std::string> ended;  ///< streams, in order
@@ -19,7 +19,7 @@ struct Seen {
 
 class OutputOrder : public FaultTest {
  protected:
-  /// Commands for the puppet that produce something on every stream and end it, and what is to be seen.
+  /// Commands that make the puppet write to every stream and end it, and the expected output.
   std::string some_commands(Seen& expected) {
     const auto word = [this] { return std::string(random_() % 3 == 0 ? 30'000 : random_() % 100, 'w'); };
     std::string commands;
@@ -48,7 +48,7 @@ class OutputOrder : public FaultTest {
     expected.exit_code = static_cast<int>(random_() % 100);
     return commands + "exit " + std::to_string(*expected.exit_code) + "\n";
   }
-  /// Reads events until the exit and the ends of all streams were told, and checks their order.
+  /// Reads events until the exit and the ends of all streams, and checks their order.
   static Seen follow(e2e::RawClient& client, const Seen& expected) {
     Seen seen;
     while (!seen.exit_code || seen.ended.size() < 3) {
@@ -109,7 +109,7 @@ TEST_F(OutputOrder, G4_FollowersLearnOfTheExitAfterTheLastByteAlways) {
     Seen expected;
     const std::string commands = some_commands(expected);
     produced += output_of(expected, "stdout").size();
-    // Some rounds the followers read as it comes; in the others they find everything at once.
+    // In some rounds the followers read live; in the others everything is there already.
     const bool late = random_() % 2 == 0;
     task.stream("stdin").write_all(commands);
     if (late) {
@@ -177,7 +177,7 @@ TEST_F(OutputOrder, G2_G4_TheCommandLineAndTheLibraryFollowToTheLastByte) {
     Seen expected;
     const std::string commands = some_commands(expected);
     Task task = awkward({"puppet"});
-    // They begin before, in the midst of it, or after the end, as it comes.
+    // They start at a random time: before, during or after the output.
     task.stream("stdin").write_all(commands);
     const e2e::ProgramResult printed =
         bgtask({"logs", "-f", "--raw", "--stream", "out", std::to_string(task.pid())});

@@ -1,4 +1,4 @@
-// Gigabytes that nobody reads: exact offsets, exact loss, the tail to the byte, and no memory.
+// Gigabytes of unread output: exact offsets, exact loss, an exact tail, and no growth of memory.
 #include <sys/stat.h>
 
 #include <numeric>
@@ -15,7 +15,7 @@ constexpr int64_t kIndexKib = 1540;  // of three rings of a mebibyte: its pages 
 
 class OutputVolume : public FaultTest, public testing::WithParamInterface<Rings> {
  protected:
-  /// What the files of a task take, and what they would if they were full.
+  /// Space that a task's files take, and would take if full.
   struct Space {
     uint64_t taken = 0, bound = 0;
   };
@@ -33,7 +33,7 @@ class OutputVolume : public FaultTest, public testing::WithParamInterface<Rings>
 
 TEST_P(OutputVolume, G2_G3_ThatNobodyReadsTakesNoMoreThanItsRing) {
   constexpr uint64_t kFirst = 8 * kMiB, kCapacity = kMiB;
-  // Odd, and by night beyond what 32 bits count.
+  // Odd, and in the nightly tier more than 2^32.
   const uint64_t rest = scaled<uint64_t>(128 * kMiB + 12'345, 4096 * kMiB + 12'345);
   const std::string pattern = std::string(AWKWARD_PROGRAM) + " pattern ";
   Task task = shell(

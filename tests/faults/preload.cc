@@ -78,8 +78,8 @@ bool fails_now() {
 
 extern "C" {
 
-// What the child calls between fork and exec, but for what cannot fail (umask, getppid) and what takes a
-// variable number of arguments (open and prctl; fcntl is below).
+// Calls of the child between fork and exec, except those that cannot fail (umask, getppid) or take a variable
+// number of arguments (open and prctl; fcntl is below).
 #define BGTASK_CHILD_CALL(result, name, parameters, arguments)                                      \
   __attribute__((visibility("default"))) result name parameters {                                   \
     return child_call_fails() ? static_cast<result>(-1) : next<result parameters>(#name) arguments; \

@@ -1,4 +1,4 @@
-// What a test and the library preloaded into a supervisor share: a mapped file, named by the environment.
+// Mapped file shared by a test and the library preloaded into a supervisor; the environment names it.
 #pragma once
 
 #include <atomic>
@@ -18,8 +18,8 @@ struct PreloadControl {
   std::atomic<int64_t> failures;
   /// Added to the wall clock, in seconds.
   std::atomic<int64_t> clock_offset;
-  /// Calls that the forked child made before its exec, of those that preload.cc knows. The one of number
-  /// child_call (from 1; 0: none) fails with child_errno, or kills the child where that is negative.
+  /// Number of calls known to preload.cc that the forked child made before its exec. Call number child_call
+  /// (from 1; 0: none) fails with child_errno, or kills the child if that is negative.
   std::atomic<int64_t> child_calls_seen;
   std::atomic<int64_t> child_call;
   std::atomic<int64_t> child_errno;

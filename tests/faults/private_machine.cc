@@ -22,7 +22,7 @@ int status_of(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Process 1 of the namespace: it runs the body and reaps whatever comes to it. With its end all others end.
+// Process 1 of the namespace runs the body and reaps orphans. When it ends, the kernel kills all others.
 [[noreturn]] void be_init(const std::function<int()>& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||

@@ -1,4 +1,4 @@
-// A machine of one's own: mounts, processes and sockets that nobody else has.
+// Private namespaces of mounts, processes and sockets.
 #pragma once
 
 #include <functional>

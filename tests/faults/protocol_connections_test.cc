@@ -1,4 +1,4 @@
-// How many may be connected, and who.
+// Limits on the number of connections, and who may connect.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ constexpr size_t kPerUser = 64;
 constexpr uid_t kOwner = 41'000;
 constexpr uid_t kStranger = 41'001;
 
-/// What a new client is told: "pong", or the word of the refusal, after which the connection is closed.
+/// The first reply to a new client: "pong", or the word of the refusal, after which the connection is closed.
 std::string answer_to(RawClient& client) {
   if (!client.connected()) return "not connected";
   client.request("ping");
@@ -23,11 +23,11 @@ std::string answer_to(RawClient& client) {
   return client.closed_by_peer(Milliseconds(5'000)) ? e2e::error_word(*reply) : "left open";
 }
 
-/// Connects until one is refused; all that were welcome stay connected.
+/// Connects until a connection is refused; accepted ones stay connected.
 std::vector<std::unique_ptr<RawClient>> fill(const std::filesystem::path& socket, std::string& refusal) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (size_t i = 0; i < 2 * kPerUser; ++i) {
-    // Who is refused has not said yet which encoding it speaks, and is told in JSON.
+    // A refused client has not chosen an encoding yet, so the refusal is JSON.
     const Encoding encoding = i < kPerUser / 2 ? Encoding::kMsgpack : Encoding::kJson;
     auto one = std::make_unique<RawClient>(socket, encoding);
     refusal = answer_to(*one);
@@ -50,7 +50,7 @@ TEST_F(ProtocolConnections, G3_G9_SixtyFourOfAUserWorkTheNextIsBusyAndRoomComesB
     for (int i = 0; i < 200; ++i)
       ASSERT_EQ(answer_to(*connect()), "busy");
     ASSERT_NO_FATAL_FAILURE(expect_served());
-    // One leaves, one may come.
+    // Each closed connection makes room for one.
     clients.pop_back();
     ASSERT_TRUE(eventually([&] {
       clients.push_back(connect());

@@ -1,5 +1,4 @@
-// The same requests, right and wrong, in both encodings to two tasks that are alike: the replies say the
-// same.
+// The same valid and invalid requests in both encodings to two similar tasks get the same replies.
 #include <limits>
 #include <random>
 
@@ -11,7 +10,7 @@ namespace {
 
 using Random = std::mt19937;
 
-/// A value of a kind that some parameter takes, or none.
+/// A value of a random type, valid for some parameter or for none.
 Json any_value(Random& random) {
   static const std::vector<Json> kValues = {0,
                                             1,
@@ -62,7 +61,7 @@ Json any_value(Random& random) {
   return kValues[random() % kValues.size()];
 }
 
-/// Mostly a value that is right.
+/// Mostly a valid value.
 Json value_for(const wire::Param& param, Random& random) {
   if (random() % 4 == 0) return any_value(random);
   const auto one_of = [&](std::vector<Json> values) { return values[random() % values.size()]; };
@@ -102,7 +101,7 @@ Json random_request(Random& random) {
       params[std::string(param.name)] = value_for(param, random);
   }
   if (random() % 32 == 0) params["unknown \x1b"] = 1;
-  // Kept from ending the task or its child, and from waiting for ever; `meta` events would come at any time.
+  // Must not end the task or its child, nor wait for ever; `meta` events would arrive at any time.
   if (method.id == wire::MethodId::kDelete) params["grace"] = "never";
   if (method.id == wire::MethodId::kKill && !params.contains("signal")) params["signal"] = "CONT";
   if (method.id == wire::MethodId::kKill && params["signal"].is_number()) params["signal"] = 18;
@@ -136,7 +135,7 @@ Json random_request(Random& random) {
   return request;
 }
 
-/// What differs between two tasks, and between bytes in two encodings, is taken out of a reply.
+/// Removes from a reply what differs between tasks and between encodings of bytes.
 Json comparable(const Json& reply) {
   if (reply.is_binary()) return e2e::bytes_of(reply);
   if (reply.is_object() && reply.size() == 1 && reply.contains("base64")) return e2e::bytes_of(reply);

@@ -1,4 +1,4 @@
-// Clients that leave in the middle: of a request, and of a reply.
+// Clients that disconnect in the middle of a request or of a reply.
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -41,14 +41,14 @@ class ProtocolDisconnectReply : public ProtocolDisconnect {
     ASSERT_TRUE(wait_limit(task(), "stderr", 12));
     task().disconnect();
   }
-  /// A client whose socket holds next to nothing, so that a reply comes in many parts.
+  /// A client with a tiny socket buffer, so that a reply comes in many parts.
   std::unique_ptr<RawClient> small_client() const {
     auto client = connect(GetParam());
     const int smallest = 1;
     ::setsockopt(client->fd(), SOL_SOCKET, SO_RCVBUF, &smallest, sizeof smallest);
     return client;
   }
-  /// Takes so many bytes, as they come; fewer if no more come.
+  /// Receives up to this many bytes; fewer if no more come.
   static size_t take(const RawClient& client, size_t size, int patience_ms = 100) {
     std::vector<char> buffer(size);
     size_t taken = 0;

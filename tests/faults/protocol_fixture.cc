@@ -6,13 +6,13 @@
 
 namespace bgtask::faults {
 
-// What is freed stays there, beside what surrounds it.
+// The sanitizer's quarantine keeps freed memory.
 constexpr int64_t kQuarantineKib = e2e::kUnderAsan ? 512 * 1024 : 0;  // after a million frames
 
 void ProtocolFaultTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(FaultTest::SetUp());
   task_.emplace(spawn({.exec = command(), .meta = {{"name", "attacked"}}}));
-  // What the first client and the first request of each kind take is no leak.
+  // One-time allocations of the first client and of the first request of each kind are no leak.
   for (const Encoding encoding : kEncodings) {
     const auto first = connect(encoding);
     first->result("ping");

@@ -1,4 +1,4 @@
-// A task under attack, a polite client that is served all the while, and what must hold of its supervisor
+// A task under attack, a well-behaved client that is served meanwhile, and checks of the supervisor
 // afterwards.
 #pragma once
 
@@ -25,14 +25,14 @@ class ProtocolFaultTest : public FaultTest {
   virtual std::vector<std::string> command() const { return awkward_command({"sleep"}); }
 
   Task& task() { return *task_; }
-  /// A client of the task that does nothing wrong. Its connection lasts as long as the case.
+  /// The well-behaved client. Its connection lasts as long as the case.
   RawClient& polite() { return *polite_; }
   std::unique_ptr<RawClient> connect(Encoding encoding = Encoding::kJson) const;
-  /// The polite client's requests get the right replies.
+  /// Checks that the well-behaved client gets the right replies.
   void expect_served();
-  /// Nothing of other clients is left in the supervisor: no connection, no descriptor, no memory.
+  /// Checks that other clients left no connection, descriptor or memory in the supervisor.
   void expect_nothing_left();
-  /// The supervisor has never taken more than `mebibytes` beyond what it takes at rest.
+  /// Checks that the supervisor's peak memory exceeded its idle memory by at most `mebibytes`.
   void expect_memory_below(int64_t mebibytes);
 
   static std::string request_text(Encoding encoding, std::string_view method, const Json& params,

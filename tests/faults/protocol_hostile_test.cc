@@ -1,4 +1,4 @@
-// Ids and metadata that were made to do harm.
+// Hostile ids and metadata.
 #include <nlohmann/json.hpp>
 
 #include "tests/faults/protocol_fixture.h"
@@ -135,7 +135,7 @@ TEST_F(ProtocolHostileMsgpack, G9_G10_BytesThatAreNoTextAreValuesAndNeverKeys) {
       client->result("apply_meta", {{"meta", {{"text", "\xff\x1b"}, {"bin", Json::binary({0xfe, 0x1b})}}}});
   EXPECT_EQ(e2e::bytes_of(meta["text"]), "\xff\x1b");
   EXPECT_EQ(e2e::bytes_of(meta["bin"]), "\xfe\x1b");
-  // JSON carries them as base64; what is published can be read by everybody.
+  // JSON carries them as base64, so that the published document is valid text.
   EXPECT_EQ(polite().result("info")["meta"]["text"], (Json{{"base64", "/xs="}}));
   EXPECT_EQ(Json::parse(e2e::read_whole(directory_of(task()) / "status"))["meta"]["bin"],
             (Json{{"base64", "/hs="}}));

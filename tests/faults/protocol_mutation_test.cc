@@ -49,7 +49,7 @@ void mutate(std::string& frame, const std::vector<std::string>& others, Random& 
   }
 }
 
-// A malformed object ends a stream of msgpack, so what follows it would not be looked at.
+// A malformed object ends a msgpack stream, so later frames would not be parsed.
 size_t frames_a_connection(Encoding encoding) {
   return encoding == Encoding::kJson ? 32 : 2;
 }
@@ -72,10 +72,10 @@ TEST_P(ProtocolMutation, G3_G9_MutatedFramesHarmNobodyAndAValidClientIsServedMea
       bytes += frame;
     }
     rude->send(bytes);
-    // Some leave without a look at the replies; a request to wait may keep the others.
+    // Some disconnect without reading the replies; a wait request may hold up the others.
     if (random() % 2 == 0) {
       rude->half_close();
-      // The supervisor may not have had its turn yet; two answers to somebody else later it has.
+      // The supervisor may not have been scheduled yet; after two replies to another client it has.
       for (int turn = 0; turn < 2; ++turn)
         ASSERT_EQ(polite().result("ping"), "pong");
       while (rude->receive(Milliseconds(e2e::kUnderAsan ? 50 : 5)))
@@ -88,7 +88,7 @@ TEST_P(ProtocolMutation, G3_G9_MutatedFramesHarmNobodyAndAValidClientIsServedMea
   EXPECT_GT(replies, total / 20) << "most of what is refused is answered";
   expect_memory_below(8);
   EXPECT_TRUE(eventually([&] { return polite().result("info")["clients"] == 1; }));
-  // Of so many a few are right after all, and what they put into metadata and stdin is kept.
+  // A few of so many are valid after all, and their metadata and stdin data are kept.
   if (!nightly()) expect_nothing_left();
 }
 

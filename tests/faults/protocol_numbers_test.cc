@@ -1,5 +1,5 @@
-// Numbers at and beyond every edge, for every parameter of every method: what is right is carried out,
-// everything else is bad_argument naming the parameter.
+// Numbers at and beyond every limit, for every parameter of every method: valid ones are accepted, all others
+// are bad_argument naming the parameter.
 #include <cmath>
 #include <limits>
 
@@ -54,7 +54,7 @@ std::vector<Json> edges() {
   return values;
 }
 
-/// What only msgpack can say.
+/// Values that only msgpack can express.
 std::vector<Json> not_numbers() {
   return {std::nan(""), -std::nan(""), kInfinity, -kInfinity};
 }
@@ -93,7 +93,7 @@ Json needed(const wire::Method& method) {
 
 class ProtocolNumbers : public ProtocolFaultTest, public testing::WithParamInterface<Encoding> {
  protected:
-  /// One request on a connection of its own: a wait that is right may not be answered for years.
+  /// One request on its own connection, because a valid wait may not be answered for years.
   void try_value(const wire::Method& method, const wire::Param& param, const Json& value) {
     Json params = needed(method);
     params[std::string(param.name)] = value;
@@ -116,7 +116,7 @@ class ProtocolNumbers : public ProtocolFaultTest, public testing::WithParamInter
     if (waits || (right && reply.contains("result"))) return;
     ASSERT_TRUE(reply.contains("error")) << reply;
     EXPECT_EQ(e2e::error_word(reply), "bad_argument") << reply;
-    // A stream that is one, but not one of this method, is refused in the same words.
+    // A valid stream that this method does not take is refused with the same error.
     if (param.type != wire::ParamType::kStream) {
       EXPECT_FALSE(right) << reply;
     }

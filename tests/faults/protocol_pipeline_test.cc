@@ -1,4 +1,4 @@
-// Requests by the thousand whose replies nobody reads.
+// Thousands of requests whose replies are not read.
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -9,7 +9,7 @@ namespace {
 
 class ProtocolPipeline : public ProtocolFaultTest, public testing::WithParamInterface<Encoding> {
  protected:
-  /// Sends until the supervisor takes no more; how much that was.
+  /// Sends until the supervisor takes no more; returns the number of bytes.
   static size_t send_what_is_taken(const RawClient& client, std::string_view bytes) {
     size_t sent = 0;
     while (sent < bytes.size()) {
@@ -44,7 +44,7 @@ TEST_P(ProtocolPipeline, G3_G9_IsPausedServedInOrderWhenReadAndHarmsNobody) {
   EXPECT_GT(sent, 100u * 50);
   ASSERT_NO_FATAL_FAILURE(expect_served());
   expect_memory_below(8);
-  // Once it reads, every request that was sent is answered, in order, and nothing was lost.
+  // Once the client reads, every request is answered in order and none is lost.
   const auto whole = static_cast<int>(std::upper_bound(ends.begin(), ends.end(), sent) - ends.begin());
   const size_t cut = whole == 0 ? 0 : ends[static_cast<size_t>(whole) - 1];
   for (int i = 0; i < whole; ++i) {
@@ -53,7 +53,7 @@ TEST_P(ProtocolPipeline, G3_G9_IsPausedServedInOrderWhenReadAndHarmsNobody) {
     ASSERT_EQ((*reply)["id"], i);
     ASSERT_TRUE(reply->contains("result")) << *reply;
   }
-  // The frame that was cut off is completed, and the connection is as good as new.
+  // The cut-off frame is completed, and the connection works normally.
   ASSERT_TRUE(greedy->send(bytes.substr(sent, ends[static_cast<size_t>(whole)] - sent)));
   ASSERT_GE(sent, cut);
   EXPECT_EQ(greedy->receive().value_or(Json::object())["id"], whole);

@@ -1,4 +1,4 @@
-// Senders that take their time. All of them at once, because ten seconds are ten seconds.
+// Slow senders, all at once because each case lasts ten seconds.
 #include <chrono>
 
 #include "tests/faults/protocol_fixture.h"
@@ -22,7 +22,7 @@ class ProtocolSlow : public ProtocolFaultTest {
   Dripping dripping(Encoding encoding, const std::string& bytes, Milliseconds in, int frames = 1) const {
     return {connect(encoding), bytes, in / static_cast<int64_t>(bytes.size()), frames};
   }
-  /// Sends what is due; a connection that was closed takes no more.
+  /// Sends what is due, unless the connection is closed.
   static void drip(Dripping& one, Milliseconds since_begin) {
     const auto due = std::min(one.bytes.size(), static_cast<size_t>(since_begin / one.step) + 1);
     for (; one.sent < due && !one.refused; ++one.sent)

@@ -1,5 +1,4 @@
-// A task whose name, command, directory, metadata and output are terminal escapes: no verb of the command
-// line prints any of them as they are.
+// A task's name, command, directory, metadata and output contain terminal escapes: no verb prints them raw.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ class ProtocolTerminal : public FaultTest {
     FaultTest::SetUp();
     const std::filesystem::path directory = base() / kNasty;
     ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
-    // Its output has colours, which a terminal may be given, and what it may not.
+    // The output has colours, which may reach a terminal, and sequences that may not.
     task_.emplace(spawn(
         {.exec = {"/bin/sh", "-c", "printf \"$1\"; printf \"$1\" >&2; exec sleep 1000", "sh",
                   std::string(kNasty) + "\xff\xfe\x1b[31mred\x1b[0m\n"},

@@ -1,4 +1,4 @@
-// What is no signal is refused by name, wherever it is said, and nobody is signalled.
+// Invalid signals are refused by name on every path, and no process is signalled.
 #include <csignal>
 
 #include "tests/faults/fault_test.h"
@@ -6,7 +6,7 @@
 namespace bgtask::faults {
 namespace {
 
-/// A child that shows any signal: all that can be caught end it.
+/// A child that ends on every signal that can be caught.
 class SignalArguments : public FaultTest {
  protected:
   void SetUp() override {

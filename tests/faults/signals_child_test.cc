@@ -1,4 +1,4 @@
-// Stopped children: whoever stopped them, they are seen, can be continued, and can be ended.
+// Stopped children are reported, can be continued and can be ended, no matter which process stopped them.
 #include <csignal>
 #include <fstream>
 #include <random>
@@ -13,7 +13,7 @@ class SignalsToChild : public FaultTest {
   bool is_in_state(Task& task, const std::string& state) const {
     return eventually([&] { return task.info(true)["status"]["state"] == state; });
   }
-  /// A child that stops itself whenever it is continued, and says how often it was.
+  /// A child that stops itself whenever it is continued and prints how often it was.
   Task stopping() const { return shell("n=0; while :; do kill -STOP $$; n=$((n+1)); echo $n; done"); }
 };
 
@@ -89,7 +89,7 @@ TEST_F(SignalsToChild, G4_StopsFromElsewhereAreSeenHoweverFastTheyFollow) {
   EXPECT_EQ(wait_exit(task)["signal"], "KILL");
 }
 
-// What the supervisor has not been told yet must not matter to whoever ends the child.
+// A stop that the supervisor has not noticed yet must not prevent the child's end.
 TEST_F(SignalsToChild, G5_AStopThatTheSupervisorHasNotSeenYetDoesNotSaveTheChild) {
   for (const char* scope : {"process", "group"}) {
     Task task = awkward({"sleep"});

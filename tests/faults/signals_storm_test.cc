@@ -1,5 +1,5 @@
-// Storms of signals: through requests to the child, and at the supervisor from elsewhere. No service is lost
-// and no memory.
+// Floods of signals, through requests to the child and from other processes to the supervisor: requests are
+// still served and memory does not grow.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 namespace bgtask::faults {
 namespace {
 
-/// None of these does anything to a supervisor, or to the child of `deaf`.
+/// Signals that neither a supervisor nor the child of `deaf` reacts to.
 constexpr int kAtSupervisor[] = {SIGIO,   SIGCHLD, SIGURG,  SIGWINCH, SIGCONT,
                                  SIGPIPE, SIGXFSZ, SIGTSTP, SIGTTIN,  SIGTTOU};
 

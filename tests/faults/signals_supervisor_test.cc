@@ -1,4 +1,5 @@
-// Every signal to a supervisor: three delete, most end it and leave a lost task, the rest do nothing.
+// Every signal sent to a supervisor: three delete the task, most kill the supervisor and leave a lost task,
+// the rest do nothing.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kHighest = 64;
 constexpr int kDeleting[] = {SIGHUP, SIGINT, SIGTERM};
-/// Ignored, waited for, or nothing by default. TSTP, TTIN and TTOU stop nobody who is alone in his session.
+/// Ignored, handled, or without effect by default. TSTP, TTIN and TTOU do not stop a lone session leader.
 constexpr int kHarmless[] = {SIGIO,    SIGPIPE, SIGCHLD, SIGCONT, SIGURG,
                              SIGWINCH, SIGXFSZ, SIGTSTP, SIGTTIN, SIGTTOU};
 
@@ -162,7 +163,7 @@ TEST_F(SignalsToSupervisor, G7_G10_AStoppedSupervisorIsUnresponsiveAndHindersNoS
   expect_bystander_unharmed();
 
   ASSERT_TRUE(e2e::send_signal(task.pid(), SIGCONT));
-  connected.set_timeout(e2e::kPatience);  // what it has to do first takes its time
+  connected.set_timeout(e2e::kPatience);  // pending work comes first
   EXPECT_EQ(connected.call("ping"), "pong");
   ASSERT_TRUE(wait_limit(task, "stdout", 300'007));
   EXPECT_TRUE(task.stream("stdout").read().data == "before\n" + e2e::pattern(0, 300'000));

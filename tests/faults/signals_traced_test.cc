@@ -1,4 +1,4 @@
-// Under a tracer: whom a supervisor ever signals, and what happens between two of its looks at a child.
+// Under a tracer: which processes a supervisor signals, and events between two checks of a child's state.
 #include <csignal>
 #include <regex>
 #include <set>
@@ -42,7 +42,7 @@ class SignalsTraced : public FaultTest {
     }));
     return pids;
   }
-  /// Looks through the record: every signal went to one of these, or to a process the supervisor forked.
+  /// Checks the record: every signal went to one of these, or to a process that the supervisor forked.
   void expect_only_signalled(std::set<pid_t> own) {
     ASSERT_TRUE(eventually([] { return other_processes().size() <= 2; })) << "the tracers end";
     static const std::regex kForked(R"(\b(?:fork|vfork|clone|clone3)\(.* = (\d+))");
@@ -63,7 +63,7 @@ class SignalsTraced : public FaultTest {
         EXPECT_TRUE(own.contains(std::abs(target))) << line;
       } else if (std::regex_search(line, match, kByHandle)) {
         ++by_handle_;
-        // The handle of a process that has ended names nobody, and a signal through it reaches nobody.
+        // The pidfd of an ended process names no process, so a signal through it reaches none.
         if (line.find("ESRCH") == std::string::npos) {
           EXPECT_TRUE(own.contains(std::stoi(match[1]))) << line;
         }
@@ -86,7 +86,7 @@ void signal_in_every_scope(Task& task, const char* signal) {
     EXPECT_GE(task.kill(signal, scope), 1u);
 }
 
-/// A signal has been sent when the call returns; those it ends may end later, and later than the leader.
+/// The signal has been sent when the call returns; the processes may end later, and later than the leader.
 void expect_descendants(Task& task, int count) {
   EXPECT_TRUE(eventually([&] { return task.info(true)["descendants"] == count; })) << count;
 }
@@ -155,7 +155,7 @@ TEST_F(SignalsTraced, G5_G7_AGuardsSignalsGoToTheTaskOnly) {
   EXPECT_EQ(task.snapshot()["status"]["running"], false);
 }
 
-/// The supervisor is stopped after it has seen a stop and before it has taken note of it.
+/// Stops the supervisor after it has seen a stop and before it has recorded it.
 class BetweenTwoLooks : public SignalsTraced {
  protected:
   void SetUp() override {

@@ -1,4 +1,4 @@
-// The wall clock may say what it likes: it is shown, and nothing else goes by it.
+// Jumps of the wall clock change displayed times only.
 #include <algorithm>
 #include <chrono>
 

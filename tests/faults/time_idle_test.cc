@@ -1,4 +1,4 @@
-// A task in which nothing happens costs no processor time at all.
+// An idle task uses no processor time at all.
 #include <time.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ TEST_F(Idle, G14_NoSupervisorWakesUp) {
   std::vector<Task> tasks;
   for (int i = 0; i < count; ++i)
     tasks.push_back(awkward({"sleep"}));
-  // Running, paused, ended, lately asked: idle all the same.
+  // Running, paused, ended, recently queried: all idle.
   tasks[0].pause();
   tasks[1].kill();
   wait_exit(tasks[1]);
@@ -41,8 +41,7 @@ TEST_F(Idle, G14_NoSupervisorWakesUp) {
     const int64_t now = switches_of(tasks);
     return std::exchange(before, now) == now && at_rest;
   })) << "they come to rest";
-  // What is measured here is a length of time, in which nothing may happen: there is no condition to wait
-  // for.
+  // The test measures a period in which nothing may happen, so there is no condition to wait for.
   ::nanosleep(&watch, nullptr);
   EXPECT_EQ(switches_of(tasks), before);
   // And a search wakes none of them. (One of ours has ended, and the bystander runs.)
