@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <utility>
 
 namespace bgtask::supervisor {
@@ -22,124 +21,7 @@ constexpr int kMaxMessagesInSocket = 4096;  // more than a socket's queue can ho
 constexpr uint64_t kRetryMs = 1000;
 constexpr int kMostFailures = 10;  // of one read after the other
 
-constexpr uint32_t kWakesToGather = 4;              // in a millisecond
-constexpr uint64_t kMostToGather = kGrownPipe / 4;  // bytes in these wake-ups: more would fill the pipe
-constexpr uint64_t kWorthGathering = 4096;          // bytes in these wake-ups, then in a millisecond
-constexpr uint64_t kTooFastMs = 20;
-
-uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
-ring::Geometry geometry_of(const wire::LaunchSpec& spec) {
-  return {std::max(spec.buffer, spec.retain), spec.retain,
-          spec.overflow_block ? ring::Overflow::kBlock : ring::Overflow::kDrop};
-}
-
-Result<ring::Storage> new_storage(int directory, const wire::LaunchSpec& spec, const char* name,
-                                  ring::Kind kind, uint64_t capacity) {
-  if (spec.rings_in_memory) return ring::Storage::create_memory(kind, capacity);
-  return ring::Storage::create_file(directory, name, kind, capacity);
-}
-
-using Storages = std::vector<ring::Storage>;
-
-std::unique_ptr<Rings> assemble(Storages storages, ring::Geometry geometry) {
-  return std::unique_ptr<Rings>(new Rings{
-      ring::ByteRing(std::move(storages[0]), geometry), ring::ByteRing(std::move(storages[1]), geometry),
-      ring::MessageRing(std::move(storages[2]), geometry), ring::IndexRing(std::move(storages[3])),
-      geometry.overflow == ring::Overflow::kBlock});
-}
-
-struct Wanted {
-  const char* name;
-  ring::Kind kind;
-  uint64_t capacity;
-};
-
-std::vector<Wanted> wanted_rings(const ring::Geometry& geometry) {
-  uint64_t messages = ring::MessageRing::capacity_for(geometry.capacity);
-  return {{"stdout", ring::Kind::kBytes, geometry.capacity},
-          {"stderr", ring::Kind::kBytes, geometry.capacity},
-          {"data", ring::Kind::kMessages, messages},
-          {"index", ring::Kind::kIndex, ring::IndexRing::capacity_for(2 * geometry.capacity + messages)}};
-}
-
-uint64_t published_limit(const Json& published, const char* stream) {
-  try {
-    return published.at("streams").at(stream).at("limit").get<uint64_t>();
-  } catch (const Json::exception&) {
-    return 0;
-  }
-}
-
 }  // namespace
-
-Result<std::unique_ptr<Rings>> Rings::create(int directory, const wire::LaunchSpec& spec) {
-  ring::Geometry geometry = geometry_of(spec);
-  Storages storages;
-  for (const Wanted& wanted : wanted_rings(geometry)) {
-    auto storage = new_storage(directory, spec, wanted.name, wanted.kind, wanted.capacity);
-    if (!storage) return fail(std::move(storage).error());
-    storages.push_back(std::move(*storage));
-  }
-  return assemble(std::move(storages), geometry);
-}
-
-Result<std::unique_ptr<Rings>> Rings::take_over(int directory, const wire::LaunchSpec& spec,
-                                                const Json& published) {
-  if (spec.rings_in_memory) {
-    auto rings = create(directory, spec);
-    if (!rings) return rings;
-    (*rings)->out.begin_at(published_limit(published, "stdout"));
-    (*rings)->err.begin_at(published_limit(published, "stderr"));
-    (*rings)->data.begin_at(published_limit(published, "data"));
-    (*rings)->index.reconcile((*rings)->out, (*rings)->err, (*rings)->data, now_ns());
-    return rings;
-  }
-  ring::Geometry geometry = geometry_of(spec);
-  Storages storages;
-  for (const Wanted& wanted : wanted_rings(geometry)) {
-    auto storage = ring::Storage::open_file(directory, wanted.name, wanted.kind);
-    if (!storage) return fail(std::move(storage).error());
-    storages.push_back(std::move(*storage));
-  }
-  auto rings = assemble(std::move(storages), geometry);
-  rings->index.reconcile(rings->out, rings->err, rings->data, now_ns());
-  return rings;
-}
-
-ring::Positions Rings::positions(StreamId stream) const {
-  if (stream == StreamId::kData) return data.positions();
-  return (stream == StreamId::kStdout ? out : err).positions();
-}
-
-uint64_t Rings::capacity(StreamId stream) const {
-  if (stream == StreamId::kData) return data.capacity();
-  return (stream == StreamId::kStdout ? out : err).capacity();
-}
-
-void Rings::consume(StreamId stream, uint64_t end) {
-  if (stream == StreamId::kData) return data.consume(end);
-  (stream == StreamId::kStdout ? out : err).consume(end);
-}
-
-void Rings::discard(StreamId stream, uint64_t end) {
-  if (stream == StreamId::kData) return data.discard(end);
-  (stream == StreamId::kStdout ? out : err).discard(end);
-}
-
-void Rings::set_eof(StreamId stream, bool eof) {
-  if (stream == StreamId::kData) return data.set_eof(eof);
-  (stream == StreamId::kStdout ? out : err).set_eof(eof);
-}
-
-void Rings::set_error(StreamId stream, int error) {
-  if (stream == StreamId::kData) return data.set_error(error);
-  (stream == StreamId::kStdout ? out : err).set_error(error);
-}
 
 OutputStreams::OutputStreams(io::Loop& loop, std::unique_ptr<Rings> rings, Listener listener)
     : loop_(loop),
@@ -186,18 +68,24 @@ void OutputStreams::end_if_unattached(StreamId stream) {
 
 void OutputStreams::on_readable(Source& source) {
   ++depth_;
-  // What was left to gather came before this.
+  take_gathered(source);
+  const bool in_a_row = std::exchange(last_awake_, &source) == &source;
+  const uint64_t taken = take_turn(source);
+  if (taken > 0 && listener_.output) listener_.output();
+  const bool small_pieces = source.stream != StreamId::kData && !source.finished && !source.blocked;
+  if (small_pieces && source.gathering.after_wake_up(taken, in_a_row, uv_now(loop_.get()))) gather(source);
+  --depth_;
+  sweep();
+}
+
+// What other sources have gathered came before what is in `awake` now.
+void OutputStreams::take_gathered(const Source& awake) {
   for (Source& other : sources_) {
-    if (&other == &source || !other.gathering.running()) continue;
-    other.gathering.stop();
+    if (&other == &awake || !other.gather_timer.running()) continue;
+    other.gather_timer.stop();
     other.poll.set_events(UV_READABLE);
     take_turn(other);
   }
-  const uint64_t taken = take_turn(source);
-  if (taken > 0 && listener_.output) listener_.output();
-  if (!source.finished && worth_gathering(source, taken, false)) gather(source);
-  --depth_;
-  sweep();
 }
 
 uint64_t OutputStreams::take_turn(Source& source) {
@@ -213,39 +101,16 @@ uint64_t OutputStreams::take_turn(Source& source) {
   return taken_ - at_first;
 }
 
-// Many small pieces cost more in wake-ups, ours and those that the writer has to make, than in copying. Where
-// they come that fast, from this source alone, a millisecond's worth is taken at once, if the pipe holds
-// more.
-bool OutputStreams::worth_gathering(Source& source, uint64_t taken, bool gathered) {
-  if (source.stream == StreamId::kData || source.blocked) return false;
-  const uint64_t now = uv_now(loop_.get());
-  if (gathered) {
-    if (taken > static_cast<uint64_t>(source.pipe_size) / 16 * 15) {
-      source.not_before_ms = now + kTooFastMs;
-      return false;
-    }
-    return taken >= kWorthGathering;
-  }
-  if (std::exchange(last_awake_, &source) != &source || source.this_ms != now) {
-    source.this_ms = now;
-    source.wakes = 0;
-    source.bytes = 0;
-  }
-  source.bytes += taken;
-  return ++source.wakes >= kWakesToGather && source.bytes >= kWorthGathering &&
-         source.bytes < kMostToGather && now >= source.not_before_ms;
-}
-
 void OutputStreams::gather(Source& source) {
   if (!source.grown) grow_pipe(source);
   source.poll.set_events(0);
-  source.gathering.start(loop_, 1, [this, &source] {
+  source.gather_timer.start(loop_, Gathering::kTimeMs, [this, &source] {
     ++depth_;
     last_awake_ = &source;
     const uint64_t taken = take_turn(source);
     if (taken > 0 && listener_.output) listener_.output();
     if (!source.finished && !source.blocked) {
-      if (worth_gathering(source, taken, true)) {
+      if (source.gathering.after_gathering(taken, source.pipe_size, uv_now(loop_.get()))) {
         gather(source);
       } else {
         source.poll.set_events(UV_READABLE);
@@ -277,7 +142,7 @@ OutputStreams::Taken OutputStreams::take_bytes(Source& source, ring::ByteRing& r
       if (source.short_of_space || source.failures > 0) rings_->set_error(source.stream, 0);
       source.short_of_space = false;
       source.failures = 0;
-      rings_->index.append(source.stream, intake.offset, intake.offset, intake.length, now_ns());
+      rings_->index.append(source.stream, intake.offset, intake.offset, intake.length, wall_clock_ns());
       taken_ += intake.length;
       if (intake.length >= kPipeSize && !source.grown) grow_pipe(source);
       return Taken::kSome;
@@ -333,7 +198,7 @@ OutputStreams::Taken OutputStreams::take_message(Source& source) {
   header.msg_controllen = sizeof control;
   ssize_t n = ::recvmsg(source.fd.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   // Once, before what is still queued: the child's end was closed with our own in flight to it (see
-  // child.cc).
+  // child_streams.cc).
   if (n < 0 && errno == ECONNRESET) return take_message(source);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Taken::kNothing;
   if (n < 0) {
@@ -348,7 +213,7 @@ OutputStreams::Taken OutputStreams::take_message(Source& source) {
   // A child that enlarged its own send buffer may send more than is kept: the rest is told as an error, not
   // hidden.
   if ((header.msg_flags & MSG_TRUNC) != 0) rings_->set_error(StreamId::kData, EMSGSIZE);
-  uint64_t now = now_ns();
+  uint64_t now = wall_clock_ns();
   ++taken_;
   auto appended =
       rings_->data.append(std::span<const std::byte>(message_.data(), static_cast<size_t>(n)), now);
@@ -365,7 +230,7 @@ void OutputStreams::grow_pipe(Source& source) {
   source.grown = true;
   // A user's quota of pipe memory may refuse it: the pipe then stays as it is.
   static_cast<void>(::fcntl(source.fd.get(), F_SETPIPE_SZ, kGrownPipe));
-  source.pipe_size = std::max(::fcntl(source.fd.get(), F_GETPIPE_SZ), 0);
+  source.pipe_size = static_cast<uint64_t>(std::max(::fcntl(source.fd.get(), F_GETPIPE_SZ), 0));
 }
 
 void OutputStreams::wait_for_room(Source& source, int error) {

@@ -10,43 +10,13 @@
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/io/uv_handles.h"
-#include "protocol/ring/byte_ring.h"
-#include "protocol/ring/index_ring.h"
-#include "protocol/ring/message_ring.h"
 #include "protocol/ring/output_reader.h"
 #include "protocol/ring/ring_view.h"
-#include "protocol/wire/json.h"
-#include "protocol/wire/launch.h"
 #include "protocol/wire/result.h"
+#include "supervisor/streams/gathering.h"
+#include "supervisor/streams/rings.h"
 
 namespace bgtask::supervisor {
-
-using ring::StreamId;
-
-inline constexpr StreamId kOutputStreams[] = {StreamId::kStdout, StreamId::kStderr, StreamId::kData};
-
-/// The four rings of a task. Kept apart from the descriptors: rings live as long as the task, descriptors as
-/// long as a run of the command (or longer, where a descendant holds one).
-struct Rings {
-  ring::ByteRing out;
-  ring::ByteRing err;
-  ring::MessageRing data;
-  ring::IndexRing index;
-  bool blocking;  ///< overflow "block"
-
-  /// New rings in `directory`, or in anonymous memory.
-  static Result<std::unique_ptr<Rings>> create(int directory, const wire::LaunchSpec& spec);
-  /// A dead supervisor's rings; where they were in memory, empty ones that go on at the published offsets.
-  static Result<std::unique_ptr<Rings>> take_over(int directory, const wire::LaunchSpec& spec,
-                                                  const Json& published);
-
-  ring::Positions positions(StreamId stream) const;
-  uint64_t capacity(StreamId stream) const;
-  void consume(StreamId stream, uint64_t end);
-  void discard(StreamId stream, uint64_t end);
-  void set_eof(StreamId stream, bool eof);
-  void set_error(StreamId stream, int error);
-};
 
 /// Reads what the task prints, as it comes, and tells when something came or ended.
 class OutputStreams {
@@ -87,19 +57,15 @@ class OutputStreams {
     bool blocked = false;         // overflow "block" and no room
     bool short_of_space = false;  // because the file system is full
     int failures = 0;             // of reads, since one succeeded
-    int pipe_size = 0;            // once grown
-    // Small pieces that come fast are left to gather (see gather()).
-    io::Timer gathering;
-    uint64_t this_ms = 0;  // of these: how often in a row this source alone woke us, and how much it had
-    uint32_t wakes = 0;
-    uint64_t bytes = 0;
-    uint64_t not_before_ms = 0;  // it came too fast to be left
+    uint64_t pipe_size = 0;       // once grown
+    Gathering gathering;
+    io::Timer gather_timer;  // runs while small pieces gather in the pipe
   };
   enum class Taken { kSome, kNothing, kBlocked, kEnded };
 
   void on_readable(Source& source);
   uint64_t take_turn(Source& source);
-  bool worth_gathering(Source& source, uint64_t taken, bool gathered);
+  void take_gathered(const Source& awake);
   void gather(Source& source);
   Taken take(Source& source);
   Taken take_bytes(Source& source, ring::ByteRing& ring);
