@@ -7,17 +7,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <iterator>
 #include <optional>
 #include <utility>
 
-#include "protocol/io/files.h"
-#include "protocol/io/unix_socket.h"
+#include "client/src/supervisor_socket.h"
 #include "protocol/wire/limits.h"
-#include "protocol/wire/message.h"
 
 namespace bgtask {
 namespace {
@@ -26,35 +22,17 @@ constexpr size_t kReceiveStep = 64 * 1024;
 /// A reply is at most kMaxReply, but the info document, which holds the whole command, may be longer.
 constexpr size_t kMaxFrame = wire::kMaxStatusFile;
 
-std::string task_name(const TaskDirectory& task) {
-  return "task " + std::to_string(task.id);
-}
-
-/// Failures of connect(2) that may pass: a full backlog, or the moment between bind and listen.
-bool may_pass(ErrorCode code) {
-  return code == ErrorCode::kBusy || code == ErrorCode::kLost || code == ErrorCode::kNotFound;
-}
-
-/// Whoever is neither the owner nor root may only watch, if that.
-const char* endpoint_for(const TaskDirectory& task) {
-  const uid_t caller = ::geteuid();
-  return caller == 0 || caller == task.owner ? "socket" : "read";
-}
-
-Result<io::UniqueFd> connect_until(const TaskDirectory& task, Deadline deadline) {
+Result<SupervisorSocket> connect_until(const TaskDirectory& task, Deadline deadline) {
   Backoff backoff;
   for (;;) {
-    Result<io::UniqueFd> socket = io::connect_at(task.fd.get(), endpoint_for(task));
-    if (socket || !may_pass(socket.error().code) || !io::proc_is_mounted()) return socket;
+    Result<SupervisorSocket> socket = connect_to_supervisor(task);
+    if (socket || !may_connect_later(socket.error())) return socket;
     const Result<bool> alive = supervisor_alive(task);
     if (!alive) return fail(Failure(alive.error()));
-    if (!*alive)
-      return fail(ErrorCode::kLost,
-                  "the supervisor of " + task_name(task) +
-                      " is dead: adopt puts a new one in charge, and its output can be read as it is");
+    if (!*alive) return fail(supervisor_is_dead(task.id));
     if (!backoff.wait(deadline)) {
-      return fail(ErrorCode::kUnresponsive,
-                  "the supervisor of " + task_name(task) + " is alive but accepts no connection");
+      return fail(ErrorCode::kUnresponsive, "the supervisor of task " + std::to_string(task.id) +
+                                                " is alive but accepts no connection");
     }
   }
 }
@@ -77,23 +55,14 @@ bool readable(int fd, Deadline deadline) {
 }  // namespace
 
 Connection::Connection(io::UniqueFd socket, io::UniqueFd supervisor)
-    : socket_(std::move(socket)),
-      supervisor_(std::move(supervisor)),
-      framer_(kMaxFrame, wire::reply_limits()) {}
+    : socket_(std::move(socket)), supervisor_(std::move(supervisor)), session_(kMaxFrame) {}
 
 Result<std::unique_ptr<Connection>> Connection::open(const TaskDirectory& task, Deadline deadline) {
-  Result<io::UniqueFd> socket = connect_until(task, deadline);
+  Result<SupervisorSocket> socket = connect_until(task, deadline);
   if (!socket) return fail(std::move(socket).error());
-  const Result<io::PeerCredentials> peer = io::peer_credentials(socket->get());
-  if (!peer) return fail(Failure(peer.error()));
-  if (peer->uid != task.owner && peer->uid != 0) {
-    return fail(ErrorCode::kImpostor, "user " + std::to_string(peer->uid) + " answers on the socket of " +
-                                          task_name(task) + ", which belongs to user " +
-                                          std::to_string(task.owner));
-  }
-  ::fcntl(socket->get(), F_SETFL, 0);  // receiving is waiting from here on; only connecting was not to block
-  io::UniqueFd supervisor(peer->pid > 0 ? open_process(peer->pid) : -1);
-  return std::unique_ptr<Connection>(new Connection(std::move(*socket), std::move(supervisor)));
+  ::fcntl(socket->fd.get(), F_SETFL, 0);  // only connecting must not block; receiving waits in the kernel
+  io::UniqueFd supervisor(socket->supervisor > 0 ? open_process(socket->supervisor) : -1);
+  return std::unique_ptr<Connection>(new Connection(std::move(socket->fd), std::move(supervisor)));
 }
 
 bool Connection::hung_up() const {
@@ -107,11 +76,8 @@ bool Connection::wait_for_exit(Deadline deadline) const {
 
 Result<Json> Connection::call(std::string_view method, Json& params, Deadline deadline,
                               const EventHandler& on_event) {
-  const std::int64_t id = ++last_id_;
-  Json document = wire::make_request(id, method, std::move(params));
-  const std::string request = wire::encode_frame(document, wire::Encoding::kMsgpack);
-  params = std::move(document["params"]);
-  Result<Json> reply = exchange({request, {}}, id, deadline, on_event);
+  const std::int64_t id = session_.request(method, params);
+  Result<Json> reply = exchange(id, deadline, on_event);
   if (!reply && reply.error().code == ErrorCode::kUnresponsive && state_ == State::kAbandoned) {
     reply.error().message = "no answer to '" + std::string(method) + "' in time";
   }
@@ -119,11 +85,10 @@ Result<Json> Connection::call(std::string_view method, Json& params, Deadline de
 }
 
 Result<std::int64_t> Connection::send_write(const Json& params, std::string_view data, Deadline deadline) {
-  const std::int64_t id = ++last_id_;
-  const std::string head = wire::encode_request_head(id, "write", params, "data", data.size());
-  Unsent unsent{head, data};
-  for (send_some(unsent); !unsent.empty(); send_some(unsent)) {
+  const std::int64_t id = session_.request("write", params, "data", data);
+  for (send_some(); session_.has_unsent(); send_some()) {
     if (deadline.passed()) {
+      session_.drop_unsent();
       state_ = State::kAbandoned;
       return fail(ErrorCode::kUnresponsive, "the supervisor does not take what is written");
     }
@@ -134,16 +99,15 @@ Result<std::int64_t> Connection::send_write(const Json& params, std::string_view
 }
 
 Result<Json> Connection::answer(std::int64_t id, Deadline deadline) {
-  return exchange({}, id, deadline, {});
+  return exchange(id, deadline, {});
 }
 
-Result<Json> Connection::exchange(Unsent unsent, std::int64_t id, Deadline deadline,
-                                  const EventHandler& on_event) {
-  if (!unsent.empty()) send_some(unsent);  // most requests fit: no need to ask before
+Result<Json> Connection::exchange(std::int64_t id, Deadline deadline, const EventHandler& on_event) {
+  if (session_.has_unsent()) send_some();  // most requests fit: no need to ask before
   for (;;) {
     if (std::optional<Result<Json>> reply = take_reply(id, on_event)) {
-      // Half a request that is answered already cannot be taken back.
-      if (!unsent.empty() && state_ == State::kOpen) state_ = State::kAbandoned;
+      // A request that is answered before it is sent whole cannot be taken back.
+      if (session_.has_unsent() && state_ == State::kOpen) state_ = State::kAbandoned;
       return std::move(*reply);
     }
     if (at_end_) {
@@ -154,41 +118,29 @@ Result<Json> Connection::exchange(Unsent unsent, std::int64_t id, Deadline deadl
       state_ = State::kAbandoned;
       return fail(ErrorCode::kUnresponsive, "no answer in time");
     }
-    if (unsent.empty()) {
+    if (!session_.has_unsent()) {
       receive_some(deadline);
       continue;
     }
     pollfd entry{socket_.get(), POLLIN | POLLOUT, 0};
     if (::poll(&entry, 1, deadline.poll_timeout()) <= 0) continue;
-    if ((entry.revents & POLLOUT) != 0) send_some(unsent);
+    if ((entry.revents & POLLOUT) != 0) send_some();
     if ((entry.revents & ~POLLOUT) != 0) receive_some(deadline);
   }
 }
 
-// In the socket and not by poll(2), which would be one call more for each reply, and a dearer timer.
+// A limit of the socket instead of poll(2), which would be one call more for each reply, and a dearer timer.
 void Connection::limit_receiving(Deadline deadline) {
   const int limit_ms = deadline.poll_timeout();
   if (limit_ms == receive_limit_ms_) return;
   receive_limit_ms_ = limit_ms;
-  // Nothing at all would be no limit.
+  // Zero would be no limit.
   const timeval limit{limit_ms < 0 ? 0 : limit_ms / 1000, limit_ms < 0 ? 0 : limit_ms % 1000 * 1000 + 1};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
-void Connection::send_some(Unsent& unsent) {
-  iovec parts[] = {{const_cast<char*>(unsent.head.data()), unsent.head.size()},
-                   {const_cast<char*>(unsent.data.data()), unsent.data.size()}};
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = std::size(parts);
-  const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent >= 0) {
-    const size_t of_head = std::min(unsent.head.size(), static_cast<size_t>(sent));
-    unsent.head.remove_prefix(of_head);
-    unsent.data.remove_prefix(static_cast<size_t>(sent) - of_head);
-  } else if (errno != EAGAIN && errno != EINTR) {
-    unsent = {};  // the peer has closed; what it said before is still to be read
-  }
+void Connection::send_some() {
+  send_unsent(socket_.get(), session_);
 }
 
 void Connection::receive_some(Deadline deadline) {
@@ -196,31 +148,28 @@ void Connection::receive_some(Deadline deadline) {
   std::array<char, kReceiveStep> buffer;
   const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
   if (received > 0) {
-    framer_.feed({buffer.data(), static_cast<size_t>(received)});
+    session_.received({buffer.data(), static_cast<size_t>(received)});
   } else if (received == 0 || (errno != EAGAIN && errno != EINTR)) {
     at_end_ = true;
   }
 }
 
+// Replies to requests that were given up are skipped, and events that nobody asked for.
 std::optional<Result<Json>> Connection::take_reply(std::int64_t id, const EventHandler& on_event) {
-  while (std::optional<Result<Json>> frame = framer_.next()) {
-    if (!*frame) {
+  while (std::optional<SessionMessage> message = session_.next()) {
+    if (auto* reply = std::get_if<SessionReply>(&*message)) {
+      if (reply->id == id) return std::move(reply->result);
+    } else if (auto* broken = std::get_if<SessionBroken>(&*message)) {
       state_ = State::kAbandoned;
-      frame->error().message.insert(0, "the supervisor's reply: ");
-      return frame;
-    }
-    Json& document = **frame;
-    const Json reply_id = document.is_object() ? document.value("id", Json(nullptr)) : Json(nullptr);
-    if (reply_id == id) return wire::parse_reply(std::move(document));
-    if (!document.is_object()) continue;
-    if (reply_id.is_null() && document.contains("error")) {
+      return Result<Json>(fail(std::move(broken->failure)));
+    } else if (auto* refusal = std::get_if<SessionRefusal>(&*message)) {
       state_ = State::kRefused;
-      return wire::parse_reply(std::move(document));
-    }
-    if (!on_event || document.value("method", Json()) != "event") continue;
-    if (Status taken = on_event(document.value("params", Json::object())); !taken) {
-      state_ = State::kAbandoned;
-      return Result<Json>(fail(std::move(taken).error()));
+      return Result<Json>(fail(std::move(refusal->failure)));
+    } else if (on_event) {
+      if (Status taken = on_event(std::move(std::get<SessionEvent>(*message).params)); !taken) {
+        state_ = State::kAbandoned;
+        return Result<Json>(fail(std::move(taken).error()));
+      }
     }
   }
   return std::nullopt;

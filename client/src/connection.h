@@ -1,4 +1,4 @@
-// A connection to one supervisor: requests out, replies and events in, never longer than a deadline allows.
+// A blocking connection to one supervisor: a ClientSession over a socket, with deadlines.
 #pragma once
 
 #include <bgtask/json.h>
@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "client/src/deadline.h"
+#include "client/src/session.h"
 #include "client/src/task_directory.h"
 #include "protocol/io/unique_fd.h"
-#include "protocol/wire/codec.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask {
@@ -54,22 +54,15 @@ class Connection {
 
  private:
   Connection(io::UniqueFd socket, io::UniqueFd supervisor);
-  /// What of a frame is still to be sent.
-  struct Unsent {
-    std::string_view head;
-    std::string_view data;
-    bool empty() const { return head.empty() && data.empty(); }
-  };
-  Result<Json> exchange(Unsent unsent, std::int64_t id, Deadline deadline, const EventHandler& on_event);
-  void send_some(Unsent& unsent);
+  Result<Json> exchange(std::int64_t id, Deadline deadline, const EventHandler& on_event);
+  void send_some();
   void receive_some(Deadline deadline);
   void limit_receiving(Deadline deadline);
   std::optional<Result<Json>> take_reply(std::int64_t id, const EventHandler& on_event);
 
   io::UniqueFd socket_;
   io::UniqueFd supervisor_;  // pidfd; none where the kernel refused one
-  wire::Framer framer_;
-  std::int64_t last_id_ = 0;
+  ClientSession session_;
   int receive_limit_ms_ = -1;
   bool at_end_ = false;  // the peer will send nothing more
   State state_ = State::kOpen;
