@@ -1,8 +1,7 @@
-// The task a supervisor is in charge of: its command, streams, metadata and state. Knows nothing of clients;
-// tells a listener what happens.
+// The task a supervisor is in charge of: wires its command, streams, metadata, state and files together.
+// Knows nothing of clients; tells a listener what happens.
 #pragma once
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -14,16 +13,18 @@
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/launch.h"
 #include "supervisor/processes/child.h"
-#include "supervisor/processes/process_tree.h"
 #include "supervisor/streams/output_streams.h"
 #include "supervisor/streams/stdin_queue.h"
 #include "supervisor/task/action_log.h"
+#include "supervisor/task/current_run.h"
+#include "supervisor/task/info_document.h"
 #include "supervisor/task/lifecycle.h"
+#include "supervisor/task/publisher.h"
+#include "supervisor/task/signalling.h"
 #include "supervisor/task/task_files.h"
+#include "supervisor/task/task_processes.h"
 
 namespace bgtask::supervisor {
-
-enum class Scope { kProcess, kGroup, kTree };
 
 class Task {
  public:
@@ -41,7 +42,7 @@ class Task {
   /// Makes the control group and the rings. Before publication.
   Status prepare();
   /// Of its control group; "" without one.
-  std::string group_path() const { return group_ ? group_->path() : ""; }
+  std::string group_path() const { return processes_.group_path(); }
   /// Removes its directory and its control group, of which nothing must be left alive.
   Status remove();
   /// Starts the command and publishes the status. After publication of the directory.
@@ -52,7 +53,7 @@ class Task {
   /// {restarted, child_pid}; does nothing while the command runs.
   Result<Json> restart();
   /// Signals; returns how many processes got it. already_exited, not for scope kTree.
-  Result<uint64_t> kill(int signal, Scope scope);
+  Result<uint64_t> kill(int signal, Scope scope) { return signalling_.kill(signal, scope); }
   /// Stops or continues the tree; returns how many processes were signalled.
   Result<uint64_t> pause(bool pause);
   /// Merges and publishes. bad_argument if the whole becomes too large.
@@ -62,77 +63,53 @@ class Task {
   void note(const Actor& actor, const std::string& action);
 
   /// Looks at all children that changed state: to be called on SIGCHLD.
-  void reap();
+  void reap() { run_.reap(); }
 
   Json info(uint64_t clients);
-  Json stream_info(int stream) const;
+  Json stream_info(int stream) const { return document_.stream(stream); }
   Json status() const { return life_.status(); }
   const Json& meta() const { return meta_; }
   bool exited() const { return life_.state() == State::kExited; }
   /// The command has ended; that is told (exited()) once its last output is in.
   bool child_gone() const { return !life_.child(); }
   /// Tells the end if nothing stands in its way any more, or in any case.
-  void settle_end(bool whatever_is_left);
+  void settle_end(bool whatever_is_left) { run_.settle_end(whatever_is_left); }
   /// After a consumer made room in a ring.
   void room_made(StreamId stream);
-  pid_t id() const { return id_; }
+  pid_t id() const { return identity_.id; }
   std::optional<pid_t> child() const { return life_.child(); }
   /// Writes the info document where readers find it; tried again later if that fails.
   void publish();
 
   OutputStreams& output() { return *output_; }
   StdinQueue& stdin_queue() { return stdin_; }
-  ProcessTree& tree() { return tree_; }
+  ProcessTree& tree() { return processes_.tree; }
   TaskFiles& files() { return files_; }
   const wire::LaunchSpec& spec() const { return spec_; }
 
  private:
   void use(std::unique_ptr<Rings> rings);
-  void use(std::optional<ControlGroup> group);
-  void forget_oom_kills();
-  Status know_boot();
-  Status run(const wire::LaunchSpec& full, const std::function<Status(pid_t)>& announce);
-  Status watch_child();
-  Result<uint64_t> signal_group(int signal);
-  bool child_lives() const;
-  bool stopped() const;
-  void child_changed(const siginfo_t& change);
-  void child_ended(Outcome outcome);
-  void adopted_child_ended();
-  void settle_adopted_end(int tries);
-  void refresh_adopted_state();
-  void reattach_streams(std::optional<pid_t> child, const Json& published);
-  void lock_again();
-  Json document() const;
-  Json supervision() const;
-  Json rusage() const;
+  Status read_boot_id();
+  Result<wire::LaunchSpec> read_launch_spec() const;
+  io::UniqueFd lock_again();
+  void reattach_streams(const Json& published);
 
   io::Loop& loop_;
   TaskFiles files_;
   wire::LaunchSpec spec_;  // without the environment, which only a start needs
   OriginalProcess original_;
   Listener listener_;
-  pid_t id_;
+  SupervisorIdentity identity_;
   Lifecycle life_;
   Json meta_;
   ActionLog actions_;
   std::unique_ptr<OutputStreams> output_;
   StdinQueue stdin_;
-  std::optional<ControlGroup> group_;
-  ProcessTree tree_;
-  std::vector<pid_t> former_ids_;
-  bool adopted_ = false;  // the child is not ours to reap
-  io::UniqueFd child_handle_;
-  io::Poll child_poll_;  // only for an adopted child: our own children announce themselves by SIGCHLD
-  uint64_t child_start_ = 0;
-  uint64_t supervisor_start_ = 0;
-  std::string boot_id_;
-  uint64_t oom_kills_before_ = 0;  // of this run, or of others than the child
-  io::UniqueFd lock_file_;
-  std::optional<Outcome> pending_end_;
-  std::optional<struct rusage> usage_;  // of the last run that ended
-  io::Timer publish_retry_;
-  io::Timer adopted_end_;
+  TaskProcesses processes_;
+  CurrentRun run_;
+  Signalling signalling_;
+  InfoDocument document_;
+  Publisher publisher_;
 };
 
 }  // namespace bgtask::supervisor
