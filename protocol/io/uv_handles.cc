@@ -150,4 +150,43 @@ void Timer::stop() {
   holder_ = nullptr;
 }
 
+// An idle handle and not a timer: a timer that is due at once and started by a timer's callback runs in the
+// same turn, before libuv looks at any descriptor.
+struct NextTurn::Holder {
+  uv_idle_t handle{};
+  Callback callback;
+  NextTurn* owner = nullptr;
+
+  static void on_turn(uv_idle_t* handle) noexcept {
+    auto* self = static_cast<Holder*>(handle->data);
+    if (self->owner == nullptr) return;
+    Callback callback = std::move(self->callback);
+    self->owner->stop();
+    callback();
+  }
+  static void on_closed(uv_handle_t* handle) noexcept { delete static_cast<Holder*>(handle->data); }
+};
+
+NextTurn::~NextTurn() {
+  stop();
+}
+
+void NextTurn::start(Loop& loop, Callback callback) {
+  if (running()) return;
+  auto* holder = new Holder;
+  holder->callback = std::move(callback);
+  holder->owner = this;
+  holder->handle.data = holder;
+  uv_idle_init(loop.get(), &holder->handle);
+  uv_idle_start(&holder->handle, Holder::on_turn);
+  holder_ = holder;
+}
+
+void NextTurn::stop() {
+  if (holder_ == nullptr) return;
+  holder_->owner = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&holder_->handle), Holder::on_closed);
+  holder_ = nullptr;
+}
+
 }  // namespace bgtask::io

@@ -73,4 +73,24 @@ class Timer {
   Holder* holder_ = nullptr;
 };
 
+/// Calls back once, in the next turn of the loop: after everything else that is ready now has had its turn.
+class NextTurn {
+ public:
+  using Callback = std::function<void()>;
+
+  NextTurn() = default;
+  NextTurn(const NextTurn&) = delete;
+  NextTurn& operator=(const NextTurn&) = delete;
+  ~NextTurn();
+
+  /// Does nothing where a call is due already.
+  void start(Loop& loop, Callback callback);
+  void stop();
+  bool running() const { return holder_ != nullptr; }
+
+ private:
+  struct Holder;
+  Holder* holder_ = nullptr;
+};
+
 }  // namespace bgtask::io

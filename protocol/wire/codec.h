@@ -72,7 +72,9 @@ std::optional<std::string> base64_decode(std::string_view text);
 /// true and the connection has to be closed.
 class Framer {
  public:
-  /// `max_frame`: longest frame in bytes. The encoding is chosen by the first byte fed, unless given.
+  /// `max_frame`: longest frame in bytes. The encoding is chosen by the first byte fed, unless given; the
+  /// stream is broken where that can begin neither a message in JSON (blanks before it are) nor one in
+  /// msgpack.
   Framer(size_t max_frame, DecodeLimits limits, std::optional<Encoding> encoding = std::nullopt);
   ~Framer();
   Framer(const Framer&) = delete;
@@ -117,6 +119,7 @@ class Framer {
   size_t begin_ = 0;
   size_t last_frame_size_ = 0;
   bool broken_ = false;
+  bool wrong_start_ = false;  // the first byte is of neither encoding
 
   // JSON: how far the unfinished line has been looked at, and where in its text that is.
   struct LineState {

@@ -6,9 +6,13 @@
 namespace bgtask::wire {
 namespace {
 
-bool begins_msgpack_map(char first) {
-  auto byte = static_cast<unsigned char>(first);
-  return (byte >= 0x80 && byte <= 0x8f) || byte == 0xde || byte == 0xdf;
+// What the first byte of a connection begins: a map or an array of msgpack (a batch, which is refused as
+// one), or the same in JSON, with blanks before it.
+std::optional<Encoding> encoding_of(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  if ((byte >= 0x80 && byte <= 0x9f) || (byte >= 0xdc && byte <= 0xdf)) return Encoding::kMsgpack;
+  if (std::string_view("{[ \t\r\n").find(first) != std::string_view::npos) return Encoding::kJson;
+  return std::nullopt;
 }
 
 bool is_blank(std::string_view line) {
@@ -24,7 +28,11 @@ Framer::~Framer() = default;
 
 void Framer::feed(std::string_view bytes) {
   if (broken_ || bytes.empty()) return;
-  if (!encoding_) encoding_ = begins_msgpack_map(bytes.front()) ? Encoding::kMsgpack : Encoding::kJson;
+  if (!encoding_) {
+    const std::optional<Encoding> begun = encoding_of(bytes.front());
+    wrong_start_ = !begun;
+    encoding_ = begun.value_or(Encoding::kJson);
+  }
   drop_given();
   buffer_.append(long_values_.fill(bytes));
 }
@@ -49,6 +57,10 @@ void Framer::make_room() {
 
 std::optional<Result<Json>> Framer::next() {
   if (broken_ || !encoding_) return std::nullopt;
+  if (wrong_start_) {
+    return break_off(ErrorCode::kParseError,
+                     "neither JSON nor msgpack: the first byte must begin a JSON or a msgpack object");
+  }
   return *encoding_ == Encoding::kJson ? next_json() : next_msgpack();
 }
 

@@ -6,6 +6,7 @@
 namespace bgtask::wire {
 
 inline constexpr size_t kMaxRequest = 64 * 1024;     ///< a request that is not a `write`
+inline constexpr size_t kMaxId = 256;                ///< an id that is a string
 inline constexpr size_t kMaxWriteData = 256 * 1024;  ///< decoded data of a `write`
 /// A JSON string spends at most six bytes on one of data (\u00XX).
 inline constexpr size_t kMaxWriteFrame = kMaxWriteData * 6 + 4096;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
 
 namespace bgtask::wire {
 namespace {
@@ -22,36 +23,49 @@ std::optional<ErrorCode> standard_code(const Json& number) {
 
 // A string that is not UTF-8 could not come back as it was.
 bool is_id(const Json& id) {
-  return id.is_null() || id.is_number_integer() ||
-         (id.is_string() && is_utf8(id.get_ref<const std::string&>()));
+  if (!id.is_string()) return id.is_null() || id.is_number_integer();
+  const auto& text = id.get_ref<const std::string&>();
+  return text.size() <= kMaxId && is_utf8(text);
+}
+
+tl::unexpected<Failure> unknown_member(const std::string& name) {
+  return fail(ErrorCode::kInvalidRequest,
+              "not a JSON-RPC 2.0 request: it has no member \"" + printable_name(name) + "\"");
 }
 
 }  // namespace
 
-Result<Request> parse_request(Json document) {
+Result<Request> parse_request(Json& document) {
   if (document.is_array()) return not_a_request("batches are not taken");
   if (!document.is_object()) return not_a_request("it is not an object");
-  auto version = document.find("jsonrpc");
-  if (version == document.end() || *version != "2.0") return not_a_request("\"jsonrpc\" must be \"2.0\"");
-  auto method = document.find("method");
-  if (method == document.end() || !method->is_string()) return not_a_request("\"method\" must be a string");
-  Request request;
-  request.method = method->get<std::string>();
-  auto id = document.find("id");
-  request.expects_reply = id != document.end();
-  if (request.expects_reply) {
-    if (!is_id(*id)) return not_a_request("\"id\" must be an integer, a UTF-8 string or null");
-    request.id = std::move(*id);
+  Json *version = nullptr, *id = nullptr, *method = nullptr, *params = nullptr;
+  for (auto& [name, value] : document.get_ref<Json::object_t&>()) {
+    Json** member = name == "jsonrpc"  ? &version
+                    : name == "id"     ? &id
+                    : name == "method" ? &method
+                    : name == "params" ? &params
+                                       : nullptr;
+    if (member == nullptr) return unknown_member(name);
+    *member = &value;
   }
-  auto params = document.find("params");
-  if (params == document.end()) {
-    request.params = Json::object();
-  } else if (params->is_object()) {
-    request.params = std::move(*params);
-  } else {
+  if (version == nullptr || *version != "2.0") return not_a_request("\"jsonrpc\" must be \"2.0\"");
+  if (method == nullptr || !method->is_string()) return not_a_request("\"method\" must be a string");
+  if (id != nullptr && !is_id(*id))
+    return not_a_request("\"id\" must be an integer, a UTF-8 string of at most 256 bytes or null");
+  if (params != nullptr && !params->is_object())
     return not_a_request("\"params\" must be an object with named parameters");
-  }
+  Request request;
+  request.method = std::move(method->get_ref<std::string&>());
+  request.expects_reply = id != nullptr;
+  if (id != nullptr) request.id = std::move(*id);
+  request.params = params != nullptr ? std::move(*params) : Json::object();
   return request;
+}
+
+Json id_of(const Json& document) {
+  if (!document.is_object()) return nullptr;
+  auto id = document.find("id");
+  return id != document.end() && is_id(*id) ? *id : Json(nullptr);
 }
 
 Json make_request(const Json& id, std::string_view method, Json params) {

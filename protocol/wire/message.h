@@ -17,8 +17,10 @@ struct Request {
 };
 
 /// Checks the envelope. invalid_request for a batch, a missing jsonrpc or method, an id or params of a wrong
-/// type.
-Result<Request> parse_request(Json document);
+/// type, a member that a request does not have. Only what is a request is taken out of `document`.
+Result<Request> parse_request(Json& document);
+/// The id to answer an invalid request with: its own where that can be read, else null.
+Json id_of(const Json& document);
 
 Json make_request(const Json& id, std::string_view method, Json params);
 Json make_reply(const Json& id, Json result);

@@ -78,7 +78,7 @@ constexpr std::array<std::string_view, 4> kStreamNames = {"stdin", "stdout", "st
 
 using Words = std::span<const std::string_view>;
 constexpr std::string_view kScopes[] = {"process", "group", "tree"};
-constexpr std::string_view kOutputStreams[] = {"stdout", "stderr", "data"};
+constexpr size_t kOutputStreams = 3;
 constexpr std::string_view kWaits[] = {"exit", "output", "eof"};
 constexpr std::string_view kEvents[] = {"output", "exit", "meta", "stream"};
 
@@ -95,6 +95,14 @@ bool is_list_of(const Json& value, Words words) {
   if (!value.is_array() || value.empty() || value.size() > words.size()) return false;
   for (const Json& item : value) {
     if (!is_word(item, words)) return false;
+  }
+  return true;
+}
+
+bool is_stream_list(const Json& value) {
+  if (!value.is_array() || value.empty() || value.size() > kOutputStreams) return false;
+  for (const Json& item : value) {
+    if (stream_number(item).value_or(0) == 0) return false;
   }
   return true;
 }
@@ -124,7 +132,7 @@ bool fits(ParamType type, const Json& value) {
     case ParamType::kStream:
       return stream_number(value).has_value();
     case ParamType::kStreamList:
-      return is_list_of(value, kOutputStreams);
+      return is_stream_list(value);
     case ParamType::kWaitList:
       return is_list_of(value, kWaits);
     case ParamType::kEventList:
@@ -170,7 +178,7 @@ std::string_view type_name(ParamType type) {
     case ParamType::kStream:
       return "stream: \"stdin\" (0), \"stdout\" (1), \"stderr\" (2) or \"data\"";
     case ParamType::kStreamList:
-      return "list of \"stdout\", \"stderr\", \"data\"";
+      return "list of \"stdout\" (1), \"stderr\" (2), \"data\"";
     case ParamType::kWaitList:
       return "list of \"exit\", \"output\", \"eof\"";
     case ParamType::kEventList:

@@ -38,7 +38,7 @@ enum class ParamType {
   kSignal,      ///< name with or without SIG, or number 1–64
   kScope,       ///< "process", "group", "tree"
   kStream,      ///< name or number of any stream
-  kStreamList,  ///< list of names of output streams
+  kStreamList,  ///< list of names or numbers of output streams
   kWaitList,    ///< list of "exit", "output", "eof"
   kEventList,   ///< list of "output", "exit", "meta", "stream"
   kObject,

@@ -12,9 +12,11 @@ namespace bgtask::supervisor {
 namespace {
 
 constexpr size_t kReceiveStep = 64 * 1024;
-constexpr size_t kMaxUnread = 1024 * 1024;  // then no further request of this client is looked at
-constexpr int kRoundsATurn = 16;            // then the others have their turn
-constexpr int kFramesATurn = 8;             // so that thousands sent at once keep nobody else waiting
+constexpr size_t kMaxUnread = 1024 * 1024;           // then no further request of this client is looked at
+constexpr size_t kMaxUnreadOfAll = 8 * 1024 * 1024;  // then kMaxUnreadOfMany is the limit of each client
+constexpr size_t kMaxUnreadOfMany = 64 * 1024;
+constexpr int kRoundsATurn = 16;  // then the others have their turn
+constexpr int kFramesATurn = 8;   // so that thousands sent at once keep nobody else waiting
 constexpr uint64_t kFrameTimeoutMs = 10'000;
 constexpr uint64_t kUnreadTimeoutMs = 60'000;
 constexpr uint64_t kCloseTimeoutMs = 10'000;
@@ -25,12 +27,17 @@ constexpr uint64_t kCloseTimeoutMs = 10'000;
 
 }  // namespace
 
-Connection::Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Listener listener)
+Connection::Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Unread& unread, Listener listener)
     : loop_(loop),
       fd_(std::move(fd)),
       peer_(peer),
+      unread_(unread),
       listener_(std::move(listener)),
       framer_(wire::kMaxWriteFrame, wire::request_limits()) {}
+
+Connection::~Connection() {
+  drop_unsent();
+}
 
 Status Connection::start() {
   return poll_.start(loop_, fd_.get(), UV_READABLE, [this](int events) { on_ready(events); });
@@ -72,8 +79,8 @@ void Connection::process_frames() {
   if (processing_ || flushing_) return;  // a reply may be sent at once and bring us here again
   processing_ = true;
   more_ = false;
-  for (int frames = 0; !closed() && !closing_ && pending() < kMaxUnread; ++frames) {
-    if ((more_ = frames == kFramesATurn)) break;
+  for (int frames = 0; !closed() && !closing_; ++frames) {
+    if ((more_ = frames == kFramesATurn || held_up())) break;
     auto frame = framer_.next();
     if (!frame) break;
     writes_ = {.before = writes_.now, .now = false};
@@ -90,12 +97,12 @@ void Connection::process_frames() {
 }
 
 void Connection::take_frame(Json document, size_t frame_size) {
-  forget_deadline();  // the next frame has its own ten seconds
+  if (deadline_kind_ == Deadline::kFrame) forget_deadline();  // the next frame has its own ten seconds
   bool scalar = !document.is_object() && !document.is_array();
-  auto request = wire::parse_request(std::move(document));
+  auto request = wire::parse_request(document);
   // In a stream of msgpack objects something else means that the two sides have lost each other.
   if (!request && scalar && framer_.encoding() == wire::Encoding::kMsgpack) return refuse(request.error());
-  if (!request) return send(wire::make_error(nullptr, request.error()));
+  if (!request) return send(wire::make_error(wire::id_of(document), request.error()));
   if (frame_size > wire::kMaxRequest && request->method != "write") {
     return refuse({ErrorCode::kFrameTooLarge,
                    "the request is longer than " + std::to_string(wire::kMaxRequest) + " bytes", 0, nullptr});
@@ -109,6 +116,7 @@ void Connection::send(const Json& message) {
 
 void Connection::send_frame(std::string frame) {
   if (closed()) return;
+  unread_.bytes += frame.size();
   if (pending() == 0) {
     out_ = std::move(frame);
     sent_ = 0;
@@ -145,16 +153,22 @@ void Connection::reply_given() {
 }
 
 void Connection::flush() {
-  if (flushing_) return;  // what the callback below sends goes out in the loop that called it
+  if (flushing_) return;  // the loop in send_and_tell() sends what its callback adds
+  send_and_tell();
+  if (closed() || processing_) return;  // process_frames() goes on
+  if (more_ && !closing_ && !held_up()) return process_frames();
+  after_sending();
+}
+
+// Sends what waits, then what the subscription has to tell, as long as the client takes it. If nothing is
+// pending afterwards, the subscription has nothing to tell.
+void Connection::send_and_tell() {
   flushing_ = true;
   for (int round = 0; round < kRoundsATurn && write_out() && !processing_; ++round) {
     listener_.writable(*this);
     if (pending() == 0) break;
   }
   flushing_ = false;
-  if (closed()) return;
-  if (pending() == 0 && !closing_) return process_frames();
-  after_sending();
 }
 
 // Whether everything went out.
@@ -168,6 +182,7 @@ bool Connection::write_out() {
       return false;
     }
     sent_ += static_cast<size_t>(n);
+    unread_.bytes -= static_cast<size_t>(n);
     forget_deadline();  // a client that reads, however slowly, is waited for
   }
   std::string().swap(out_);
@@ -176,23 +191,42 @@ bool Connection::write_out() {
 }
 
 void Connection::after_sending() {
-  bool done = pending() == 0 && (closing_ || (input_ended_ && !more_ && awaited_ == 0 && !subscription_));
-  if (done && !processing_) return close();
+  const bool at_rest = !processing_ && !flushing_;
+  // Events that happened before the last reply went out are due; later ones are not.
+  if (at_rest && subscription_ && !closing_ && all_answered()) {
+    subscription_->ending = true;
+    send_and_tell();
+  }
+  if (closed()) return;
+  if (at_rest && all_answered()) return close();
   update_interest();
   update_deadline();
+}
+
+// Nothing is to be sent, and no request is left that could change that.
+bool Connection::all_answered() const {
+  return pending() == 0 && (closing_ || (input_ended_ && !more_ && awaited_ == 0));
+}
+
+// Whether the client has to read before its next request is looked at.
+bool Connection::held_up() const {
+  return pending() >= (unread_.bytes < kMaxUnreadOfAll ? kMaxUnread : kMaxUnreadOfMany);
 }
 
 void Connection::update_interest() {
   int events = 0;
   if (input_ended_ || closing_) {
     events |= UV_PRIORITIZED;  // nothing to read any more; this still tells of a hang-up
-  } else if (pending() < kMaxUnread) {
+  } else if (!held_up()) {
     events |= UV_READABLE;
   }
-  if (more_ && !closing_)
-    events = UV_WRITABLE;  // which it is, or becomes: the frames left have their turn then
   if (pending() > 0) events |= UV_WRITABLE;
   poll_.set_events(events);
+  if (more_ && !closing_ && !held_up()) {
+    next_turn_.start(loop_, [this] { process_frames(); });
+  } else {
+    next_turn_.stop();
+  }
 }
 
 void Connection::forget_deadline() {
@@ -224,8 +258,16 @@ void Connection::close() {
   if (closed()) return;
   poll_.stop();
   deadline_.stop();
+  next_turn_.stop();
+  drop_unsent();
   fd_.reset();
   listener_.closed(*this);
+}
+
+void Connection::drop_unsent() {
+  unread_.bytes -= pending();
+  std::string().swap(out_);
+  sent_ = 0;
 }
 
 }  // namespace bgtask::supervisor

@@ -31,6 +31,8 @@ struct Subscription {
   uint32_t streams = 0;
 
   std::optional<uint64_t> exit_at;  ///< the task ended when the cursor was here: told once that is reached
+  bool ending = false;              ///< the client has half-closed: only what is due now is sent
+  std::optional<uint64_t> end;      ///< where the output that is due then ends
   bool meta_due = false;
   uint32_t ended_streams = 0;  ///< bits by StreamId
 };
@@ -43,6 +45,11 @@ struct Peer {
   bool may_change = false;
 };
 
+/// Bytes of replies and notifications, over all connections, that their clients have not read.
+struct Unread {
+  size_t bytes = 0;
+};
+
 class Connection {
  public:
   static constexpr size_t kLarge = 32 * 1024;
@@ -53,7 +60,9 @@ class Connection {
     std::function<void(Connection&)> closed;    ///< to be destroyed at the end of the turn
   };
 
-  Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Listener listener);
+  /// `unread` is shared by all connections and outlives them.
+  Connection(io::Loop& loop, io::UniqueFd fd, const Peer& peer, Unread& unread, Listener listener);
+  ~Connection();
 
   Status start();
 
@@ -90,17 +99,22 @@ class Connection {
   void send_frame(std::string frame);
   void take_frame(Json document, size_t frame_size);
   void flush();
+  void send_and_tell();
   bool write_out();
   void after_sending();
+  bool all_answered() const;
+  bool held_up() const;
   void update_interest();
   void update_deadline();
   void forget_deadline();
   void close();
+  void drop_unsent();
   size_t pending() const { return out_.size() - sent_; }
 
   io::Loop& loop_;
   io::UniqueFd fd_;
   Peer peer_;
+  Unread& unread_;
   Listener listener_;
   io::Poll poll_;
   io::Timer deadline_;  // runs only in the middle of a frame, or while the client does not read
@@ -114,7 +128,8 @@ class Connection {
   bool closing_ = false;
   bool processing_ = false;
   bool flushing_ = false;
-  bool more_ = false;  // frames may have been left for the next turn
+  bool more_ = false;       // frames may be left: for the next turn, or until the client has read
+  io::NextTurn next_turn_;  // runs while frames may be left and their replies may be sent
   std::optional<Subscription> subscription_;
   WriteChain writes_;
 };

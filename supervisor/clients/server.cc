@@ -76,7 +76,7 @@ bool Server::accept_one(Endpoint endpoint) {
   }
   Peer peer = peer_of(fd, endpoint);
   Connection& connection = connections_.emplace_back(
-      loop_, std::move(fd), peer,
+      loop_, std::move(fd), peer, unread_,
       Connection::Listener{[this](Connection& c, wire::Request r) { listener_.request(c, std::move(r)); },
                            [this](Connection& c) { listener_.writable(c); },
                            [this](Connection& c) {

@@ -51,6 +51,7 @@ class Server {
   std::optional<gid_t> group_;
   io::Timer pause_;
   io::Timer sweep_;
+  Unread unread_;
   std::list<Connection> connections_;
 };
 

@@ -24,6 +24,11 @@ bool send_output(Connection& connection, Subscription& subscription, Task& task)
   return true;
 }
 
+// Output that comes later is not for a client that has half-closed.
+bool is_over(const Subscription& subscription) {
+  return subscription.end && subscription.cursor >= *subscription.end;
+}
+
 Json stream_event(StreamId stream, const Task& task) {
   Json info = task.stream_info(static_cast<int>(stream));
   return Json{{"event", "stream"},
@@ -54,8 +59,9 @@ void send_marks(Connection& connection, Subscription& subscription, Task& task) 
 void pump(Connection& connection, Task& task) {
   auto& subscription = connection.subscription();
   if (!subscription || connection.closed()) return;
+  if (subscription->ending && !subscription->end) subscription->end = task.output().reader().end();
   bool more = subscription->output;
-  while (more && connection.idle() && !connection.closed())
+  while (more && connection.idle() && !connection.closed() && !is_over(*subscription))
     more = send_output(connection, *subscription, task);
   if (connection.idle() && !connection.closed()) send_marks(connection, *subscription, task);
 }

@@ -23,7 +23,7 @@ TEST_P(ProtocolTest, IdsComeBackUnchanged) {
   Task task = start();
   RawClient client(socket_of(task), GetParam());
   const std::vector<Json> ids = {
-      1, 0, -5, "text", "", "grün", nullptr, int64_t{1} << 53, std::string(1000, 'i')};
+      1, 0, -5, "text", "", "grün", nullptr, int64_t{1} << 53, std::string(256, 'i')};
   for (const Json& id : ids) {
     client.send(client.encode(request_of(id, "ping")));
     const auto reply = client.receive();
@@ -46,6 +46,9 @@ TEST_P(ProtocolTest, WhatIsNoRequestIsRefusedAndTheConnectionStays) {
   RawClient client(socket_of(task), GetParam());
   const std::vector<Json> wrong = {
       Json::object(),
+      {{"jsonrpc", "2.0"}, {"id", 2}, {"method", "ping"}, {"extra", true}},
+      {{"jsonrpc", "2.0"}, {"id", "three"}, {"method", "ping"}, {"params", {1, 2}}},
+      {{"jsonrpc", "2.0"}, {"id", std::string(257, 'i')}, {"method", "ping"}},
       {{"jsonrpc", "2.0"}, {"id", 1}},
       {{"id", 1}, {"method", "ping"}},
       {{"jsonrpc", "1.0"}, {"id", 1}, {"method", "ping"}},
@@ -63,6 +66,9 @@ TEST_P(ProtocolTest, WhatIsNoRequestIsRefusedAndTheConnectionStays) {
     ASSERT_TRUE(reply.has_value()) << request;
     ASSERT_TRUE(reply->contains("error")) << request << *reply;
     EXPECT_EQ((*reply)["error"]["code"], -32600) << request << *reply;
+    const Json id = request.value("id", Json());
+    const bool readable = id.is_number_integer() || (id.is_string() && id.get<std::string>().size() <= 256);
+    EXPECT_EQ((*reply)["id"], readable ? id : Json()) << request << *reply;
   }
   EXPECT_EQ(client.result("ping"), "pong");
 }
@@ -150,6 +156,65 @@ TEST_P(ProtocolTest, AfterAHalfCloseTheRepliesStillCome) {
   EXPECT_TRUE(client.closed_by_peer());
 }
 
+TEST_P(ProtocolTest, AfterAHalfCloseASubscriptionEndsWithWhatIsDue) {
+  Task task = start();
+  task.stream("stdin").write_all("out first\nout second\n");
+  ASSERT_TRUE(wait_limit(task, "stdout", 13));
+  RawClient client(socket_of(task), GetParam());
+  client.send(client.encode(
+      request_of("s", "subscribe", {{"events", {"output", "exit", "meta", "stream"}}, {"cursor", 0}})));
+  client.half_close();
+  EXPECT_EQ(client.receive().value_or(Json::object())["id"], "s");
+  std::string output;
+  while (const auto event = client.receive()) {
+    for (const Json& chunk : (*event)["params"].value("chunks", Json::array()))
+      output += bytes_of(chunk["data"]);
+  }
+  EXPECT_EQ(output, "first\nsecond\n");
+  EXPECT_TRUE(client.closed_by_peer());
+}
+
+TEST_P(ProtocolTest, AfterAHalfCloseASubscriptionLastsAsLongAsARequestWaits) {
+  Task task = start();
+  RawClient client(socket_of(task), GetParam());
+  client.send(client.encode(request_of("s", "subscribe", {{"events", {"output", "exit"}}})) +
+              client.encode(request_of("w", "wait", {{"for", {"exit"}}})));
+  client.half_close();
+  EXPECT_EQ(client.receive().value_or(Json::object())["id"], "s");
+  task.stream("stdin").write_all("out later\nexit 3\n");
+  bool waited = false, told = false;
+  std::string output;
+  while (const auto message = client.receive()) {
+    waited = waited || message->value("id", Json()) == "w";
+    if (!message->contains("params")) continue;
+    const Json& params = message->at("params");
+    told = told || params["event"] == "exit";
+    for (const Json& chunk : params.value("chunks", Json::array()))
+      output += bytes_of(chunk["data"]);
+  }
+  EXPECT_TRUE(waited);
+  EXPECT_TRUE(told);
+  EXPECT_EQ(output, "later\n");
+  EXPECT_TRUE(client.closed_by_peer());
+}
+
+TEST_P(ProtocolTest, StreamsAreNamesOrNumbers) {
+  Task task = start();
+  task.stream("stdin").write_all("out one\nerr two\n");
+  ASSERT_TRUE(wait_limit(task, "stdout", 4));
+  ASSERT_TRUE(wait_limit(task, "stderr", 4));
+  RawClient client(socket_of(task), GetParam());
+  for (const Json& streams : {Json{2}, Json{"stderr"}}) {
+    const Json chunks = client.result("output", {{"streams", streams}})["chunks"];
+    ASSERT_EQ(chunks.size(), 1u) << streams;
+    EXPECT_EQ(chunks[0]["stream"], "stderr") << streams;
+  }
+  EXPECT_EQ(client.result("output", {{"streams", {1, "stderr"}}})["chunks"].size(), 2u);
+  EXPECT_TRUE(client.result("subscribe", {{"events", {"output"}}, {"streams", {2, 1}}}).contains("next"));
+  for (const Json& streams : {Json{0}, Json{3}, Json{"stdin"}, Json{1.0}, Json(1)})
+    EXPECT_EQ(error_word(client.call("output", {{"streams", streams}})), "bad_argument") << streams;
+}
+
 TEST_P(ProtocolTest, ClientsAreCounted) {
   Task task = start();
   RawClient observer(socket_of(task), GetParam());
@@ -190,6 +255,27 @@ TEST_F(E2eTest, MalformedJsonIsSaidAndTheConnectionStays) {
     EXPECT_EQ((*reply)["id"], nullptr);
   }
   EXPECT_EQ(client.result("ping"), "pong");
+}
+
+TEST_F(E2eTest, AFirstByteOfNeitherEncodingIsRefusedAtOnce) {
+  Task task = awkward({"sleep"});
+  for (const char* first : {"G", "\"", "1", "\x05", "\xc0", "\xa5"}) {
+    RawClient client(socket_of(task));
+    ASSERT_TRUE(client.send(first));
+    const auto reply = client.receive(Milliseconds(5'000));  // half of what a frame may take
+    ASSERT_TRUE(reply.has_value()) << first;
+    EXPECT_EQ((*reply)["error"]["code"], -32700) << *reply;
+    EXPECT_EQ((*reply)["id"], nullptr) << *reply;
+    EXPECT_TRUE(client.closed_by_peer(Milliseconds(5'000))) << first;
+  }
+  RawClient blanks(socket_of(task));
+  ASSERT_TRUE(blanks.send(" \r\n\t\n"));
+  EXPECT_EQ(blanks.result("ping"), "pong");
+  RawClient batch(socket_of(task), Encoding::kMsgpack);
+  ASSERT_TRUE(batch.send("\x91\x80"));
+  const auto reply = batch.receive();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ((*reply)["error"]["code"], -32600) << *reply;
 }
 
 TEST_F(E2eTest, InfoHasEveryKeyOfTheContract) {

@@ -25,7 +25,7 @@ INSTANTIATE_TEST_SUITE_P(Encodings, ProtocolHostile, testing::ValuesIn(kEncoding
 
 TEST_P(ProtocolHostile, G9_IdsComeBackAsTheyWereOrAreNone) {
   const auto client = connect(GetParam());
-  const std::vector<Json> ids = {std::string(60'000, 'i'),
+  const std::vector<Json> ids = {std::string(256, 'i'),
                                  kNasty,
                                  std::string("\0\0", 2),
                                  std::numeric_limits<int64_t>::min(),
@@ -42,7 +42,7 @@ TEST_P(ProtocolHostile, G9_IdsComeBackAsTheyWereOrAreNone) {
   Json nested = Json::array();
   for (int i = 0; i < 25; ++i)
     nested = Json::array({nested});
-  std::vector<Json> wrong = {nested, {{"a", 1}}, 1.5, 1e308, -0.0, true};
+  std::vector<Json> wrong = {nested, {{"a", 1}}, 1.5, 1e308, -0.0, true, std::string(257, 'i')};
   if (GetParam() == Encoding::kMsgpack) {
     wrong.push_back("\xff\xfe");
     wrong.push_back(Json::binary({1, 2}));

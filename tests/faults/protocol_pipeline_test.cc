@@ -60,6 +60,31 @@ TEST_P(ProtocolPipeline, G3_G9_IsPausedServedInOrderWhenReadAndHarmsNobody) {
   EXPECT_EQ(greedy->result("ping"), "pong");
 }
 
+// A client that writes its requests with blocking writes and reads afterwards: the supervisor takes them as
+// long as less than a mebibyte of replies waits.
+TEST_P(ProtocolPipeline, G3_G9_IsNotHeldUpBeforeAMebibyteOfUnreadReplies) {
+  constexpr size_t kUnread = 1000 * 1024;  // nearly all of 1 MiB
+  const std::string id_of_many_bytes(100, 'i');
+  const size_t reply_size =
+      encode(GetParam(), {{"jsonrpc", "2.0"}, {"id", id_of_many_bytes}, {"result", "pong"}}).size();
+  const std::string ping = request_text(GetParam(), "ping", Json::object(), id_of_many_bytes);
+  const auto greedy = connect(GetParam());
+  const int count = static_cast<int>(kUnread / reply_size);
+  for (int i = 0; i < count; ++i) {
+    pollfd poller{greedy->fd(), POLLOUT, 0};
+    ASSERT_EQ(::poll(&poller, 1, 20'000), 1) << "it is held up after " << i << " of " << count << " requests";
+    ASSERT_EQ(::send(greedy->fd(), ping.data(), ping.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(ping.size()));
+  }
+  ASSERT_NO_FATAL_FAILURE(expect_served());
+  for (int i = 0; i < count; ++i) {
+    const auto reply = greedy->receive();
+    ASSERT_TRUE(reply.has_value()) << i;
+    ASSERT_EQ((*reply)["result"], "pong") << *reply;
+  }
+  EXPECT_EQ(greedy->result("ping"), "pong");
+}
+
 TEST_P(ProtocolPipeline, G3_G9_SixtyOfThemTogetherTakeLittleAndKeepNobodyWaiting) {
   std::string bytes;
   for (int i = 0; i < 2'000; ++i)
@@ -76,7 +101,7 @@ TEST_P(ProtocolPipeline, G3_G9_SixtyOfThemTogetherTakeLittleAndKeepNobodyWaiting
         static_cast<void>(::send(one->fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
       ASSERT_NO_FATAL_FAILURE(expect_served());
     }
-    // 64 KiB of requests that were fetched with the first, and the replies to a few.
+    // 8 MiB of replies of all, then 64 KiB of each, and 64 KiB of requests that were fetched with the first.
     expect_memory_below(60 / 4);
   }
   ASSERT_NO_FATAL_FAILURE(expect_served());

@@ -33,7 +33,8 @@ void use(const Json& document) {
     for (const wire::Method& method : wire::methods())
       static_cast<void>(wire::validate(method, document));
   }
-  const auto request = wire::parse_request(document);
+  Json taken = document;
+  const auto request = wire::parse_request(taken);
   if (!request) return;
   const wire::Method* method = wire::find_method(request->method);
   if (method == nullptr) return;

@@ -62,6 +62,30 @@ TEST(UvHandles, TimersRestartThemselvesAndStop) {
   EXPECT_FALSE(timer.running());
 }
 
+TEST(UvHandles, NextTurnLetsOthersHaveTheirTurn) {
+  Loop loop;
+  ASSERT_TRUE(loop.init());
+  Pipe pipe;
+  ASSERT_EQ(::write(pipe.write.get(), "x", 1), 1);
+  Poll poll;
+  NextTurn turn;
+  int turns = 0, turns_before_poll = -1;
+  std::function<void()> again = [&] {
+    if (++turns < 5) turn.start(loop, again);
+  };
+  turn.start(loop, again);
+  turn.start(loop, [] { ADD_FAILURE() << "one is due already"; });
+  ASSERT_TRUE(poll.start(loop, pipe.read.get(), UV_READABLE, [&](int) {
+    turns_before_poll = turns;
+    poll.stop();
+  }));
+  loop.run();
+  EXPECT_EQ(turns, 5);
+  EXPECT_GE(turns_before_poll, 0);
+  EXPECT_LT(turns_before_poll, 5);
+  EXPECT_FALSE(turn.running());
+}
+
 TEST(UvHandles, MovedHandlesKeepWorking) {
   Loop loop;
   ASSERT_TRUE(loop.init());

@@ -34,12 +34,33 @@ TEST(Framer, FirstByteChoosesTheEncoding) {
                                  {'\xdf', Encoding::kMsgpack},
                                  {'[', Encoding::kJson},
                                  {'\n', Encoding::kJson},
-                                 {'\x90', Encoding::kJson}}) {
+                                 {' ', Encoding::kJson},
+                                 {'\x90', Encoding::kMsgpack},
+                                 {'\x9f', Encoding::kMsgpack},
+                                 {'\xdc', Encoding::kMsgpack},
+                                 {'\xdd', Encoding::kMsgpack}}) {
     Framer framer(kMax, request_limits());
     EXPECT_FALSE(framer.encoding_known());
     framer.feed(std::string_view(&first, 1));
     EXPECT_EQ(framer.encoding(), encoding) << static_cast<int>(first);
   }
+}
+
+TEST(Framer, AFirstByteOfNeitherEncodingBreaksTheStreamAtOnce) {
+  int refused = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char first = static_cast<char>(byte);
+    Framer framer(kMax, request_limits());
+    framer.feed(std::string_view(&first, 1));
+    const auto frame = framer.next();
+    if (!frame || *frame) continue;  // an empty map or array is complete
+    ++refused;
+    EXPECT_EQ(frame->error().code, ErrorCode::kParseError) << byte;
+    EXPECT_TRUE(framer.broken()) << byte;
+    EXPECT_FALSE(framer.in_frame()) << byte;
+  }
+  // All but those of a short map or array of msgpack, of a longer one, two brackets and four blanks.
+  EXPECT_EQ(refused, 256 - 32 - 4 - 2 - 4);
 }
 
 TEST(Framer, AnyChunkingGivesTheSameMessages) {

@@ -10,7 +10,8 @@ namespace {
 
 TEST(Request, IdsComeInThreeKinds) {
   for (const Json& id : {Json(7), Json("seven"), Json(nullptr), Json(-1)}) {
-    auto request = parse_request({{"jsonrpc", "2.0"}, {"id", id}, {"method", "ping"}}).value();
+    Json document{{"jsonrpc", "2.0"}, {"id", id}, {"method", "ping"}};
+    auto request = parse_request(document).value();
     EXPECT_EQ(request.id, id);
     EXPECT_TRUE(request.expects_reply);
     EXPECT_TRUE(request.params.is_object());
@@ -18,7 +19,8 @@ TEST(Request, IdsComeInThreeKinds) {
 }
 
 TEST(Request, WithoutIdExpectsNoReply) {
-  EXPECT_FALSE(parse_request({{"jsonrpc", "2.0"}, {"method", "ping"}}).value().expects_reply);
+  Json document{{"jsonrpc", "2.0"}, {"method", "ping"}};
+  EXPECT_FALSE(parse_request(document).value().expects_reply);
 }
 
 TEST(Request, MalformedOnesAreRefused) {
@@ -33,12 +35,28 @@ TEST(Request, MalformedOnesAreRefused) {
                       Json{{"jsonrpc", "2.0"}, {"id", true}, {"method", "ping"}},
                       Json{{"jsonrpc", "2.0"}, {"id", "\xff"}, {"method", "ping"}},
                       Json{{"jsonrpc", "2.0"}, {"id", Json::object()}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", std::string(257, 'i')}, {"method", "ping"}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}, {"extra", 1}},
+                      Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}, {"params", nullptr}},
                       Json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}, {"params", {1, 2}}}};
   for (const Json& document : bad) {
-    auto request = parse_request(document);
+    Json taken = document;
+    auto request = parse_request(taken);
     ASSERT_FALSE(request) << document;
     EXPECT_EQ(request.error().code, ErrorCode::kInvalidRequest) << document;
+    EXPECT_EQ(taken, document) << "its id is still there";
   }
+}
+
+TEST(Request, IdOfAnInvalidOneIsItsOwnWhereItCanBeRead) {
+  for (const Json& id : {Json(7), Json(-1), Json("seven"), Json(std::string(256, 'i')), Json(nullptr)}) {
+    EXPECT_EQ(id_of({{"id", id}, {"params", {1, 2}}}), id);
+  }
+  for (const Json& id : {Json(1.5), Json(true), Json("\xff"), Json(std::string(257, 'i')), Json::object()}) {
+    EXPECT_EQ(id_of({{"jsonrpc", "2.0"}, {"id", id}}), nullptr);
+  }
+  for (const Json& document : {Json(), Json(7), Json::array({{{"id", 1}}}), Json::object()})
+    EXPECT_EQ(id_of(document), nullptr);
 }
 
 TEST(Reply, ResultAndErrorComeBack) {

@@ -30,8 +30,10 @@ Samples samples(ParamType type) {
     case ParamType::kStream:
       return {{"stdin", "stdout", "stderr", "data", 0, 1, 2}, {3, -1, "", "out", nullptr, 1.0, true}};
     case ParamType::kStreamList:
-      return {{Json::array({"stdout"}), Json::array({"stderr", "data"})},
-              {"stdout", Json::array(), Json::array({"stdin"}), Json::array({1}), nullptr}};
+      return {{Json::array({"stdout"}), Json::array({"stderr", "data"}), Json::array({1, 2}),
+               Json::array({1, "data"})},
+              {"stdout", 1, Json::array(), Json::array({"stdin"}), Json::array({0}), Json::array({3}),
+               Json::array({1.0}), Json::array({1, 2, 1, 2}), nullptr}};
     case ParamType::kWaitList:
       return {{Json::array({"exit"}), Json::array({"output", "eof", "exit"})},
               {"exit", Json::array(), Json::array({"end"}), nullptr}};

@@ -18,7 +18,7 @@ class WaitsTest : public testing::Test {
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
     client_.reset(fds[1]);
     connection_ = std::make_unique<Connection>(
-        loop_, io::UniqueFd(fds[0]), Peer{},
+        loop_, io::UniqueFd(fds[0]), Peer{}, unread_,
         Connection::Listener{[](Connection&, wire::Request) {}, [](Connection&) {}, [](Connection&) {}});
     ASSERT_TRUE(connection_->start());
   }
@@ -48,6 +48,7 @@ class WaitsTest : public testing::Test {
 
   io::Loop loop_;
   io::UniqueFd client_;
+  Unread unread_;
   wire::Framer framer_{1 << 20, wire::reply_limits()};
   WaitFacts facts_;
   Json status_;
