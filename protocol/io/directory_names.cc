@@ -13,8 +13,8 @@
 namespace bgtask::io {
 namespace {
 
-// The system call itself: readdir(3) takes 32 KiB of heap, which a process that is short of memory has not,
-// and one that is idle does not get back.
+// getdents64 directly: readdir(3) takes 32 KiB of heap, which a process short of memory does not have and an
+// idle one does not give back.
 Result<std::vector<std::string>> names_from(int directory) {
   std::vector<std::string> names;
   alignas(dirent64) char buffer[4096];

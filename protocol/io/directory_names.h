@@ -1,4 +1,4 @@
-// What is in a directory.
+// Names in a directory.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace bgtask::io {
 
-/// All names in the directory `name` of `dir_fd` ("." is that one itself) but "." and "..", in no order. The
-/// descriptor may be O_PATH, and is left as it was.
+/// All names in the directory `name` of `dir_fd` ("." for `dir_fd` itself) except "." and "..", unordered.
+/// The descriptor may be O_PATH and is left unchanged.
 Result<std::vector<std::string>> directory_names(int dir_fd, const char* name = ".");
 
-/// The same of a directory open for reading, whose position is the caller's alone. Takes no descriptor: there
-/// may be none left.
+/// The same for a directory open for reading whose position only the caller uses. Opens no descriptor,
+/// because none may be left.
 Result<std::vector<std::string>> own_names(int directory);
 
 }  // namespace bgtask::io

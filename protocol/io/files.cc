@@ -21,7 +21,7 @@ std::string quoted(const char* name) {
 
 Result<std::string> read_all(int fd, size_t max_size, size_t expected) {
   std::string content;
-  // What is as long as it was said to be has been read with one call, and takes no more memory than that.
+  // A file of the expected length is read with one call into exactly that much memory.
   if (expected > 0 && expected <= max_size) {
     content.resize(expected + 1);
     const ssize_t n = ::read(fd, content.data(), content.size());
@@ -31,7 +31,7 @@ Result<std::string> read_all(int fd, size_t max_size, size_t expected) {
   }
   while (content.size() <= max_size) {
     size_t size = content.size();
-    // Most files are small, and memory once touched is hard to give back.
+    // Most files are small, and touched memory is hard to give back.
     size_t step = std::clamp(size, kFirstReadStep, kReadStep);
     content.resize(size + step);
     ssize_t n = ::read(fd, content.data() + size, step);

@@ -25,12 +25,12 @@ Status replace_file(int dir_fd, const char* name, std::string_view content, mode
 /// Reads from `fd` until EOF. At most `max_size` bytes, else frame_too_large. `expected`: the size of the
 /// file, where it is known.
 Result<std::string> read_all(int fd, size_t max_size, size_t expected = 0);
-/// flock(2) for a lock that is to be had at once or not at all; never fails with EINTR.
+/// Non-blocking flock(2); never fails with EINTR.
 int try_flock(int fd, int kind);
 
-/// Whether /proc is there: sockets are found through it, and processes seen.
+/// Whether /proc is mounted: sockets and processes are found through it.
 bool proc_is_mounted();
-/// A failed use of a path in /proc. Where there is no /proc the message says so, and what to do.
+/// The failure of using a path in /proc. Without /proc the message says so and names the remedy.
 tl::unexpected<Failure> fail_in_proc(std::string what, int os_error);
 
 /// Writes everything to a blocking `fd`.

@@ -19,8 +19,7 @@ namespace {
 constexpr size_t kMaxLine = 2048;
 constexpr uint64_t kForkNoExec = 0x40;  // PF_FORKNOEXEC of include/linux/sched.h
 
-// The fields after the command's name, by the numbers that proc(5) gives them; to be asked for in ascending
-// order.
+// The fields after the command's name, by their numbers in proc(5); read them in ascending order.
 class Fields {
  public:
   explicit Fields(std::string_view from_state) : rest_(from_state) {}
@@ -80,7 +79,7 @@ Result<ProcessStat> process_stat(pid_t pid) {
 Result<std::string> boot_id() {
   auto content = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128);
   if (!content) return fail_in_proc("cannot tell which boot this is", content.error().os_error);
-  // A copy: supervisors keep it, and what was read into has room for much more.
+  // A copy: supervisors keep it, and the read buffer is much larger.
   return content->substr(0, content->find('\n'));
 }
 

@@ -1,4 +1,4 @@
-// What /proc/PID/stat tells.
+// The content of /proc/PID/stat.
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,7 @@ struct ProcessStat {
   std::string name;  ///< of the command, as the kernel keeps it: 15 bytes at most
   char state = '?';
   pid_t parent = 0;
-  bool before_exec = false;  ///< forked, and no program executed since
+  bool before_exec = false;  ///< forked, no exec yet
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
   uint64_t threads = 0;

@@ -1,4 +1,4 @@
-// A name that nobody else has and nobody can guess.
+// A unique name that cannot be guessed.
 #pragma once
 
 #include <string>

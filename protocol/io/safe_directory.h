@@ -1,4 +1,4 @@
-// Directories that nobody else can have prepared.
+// Directories that no other user can have prepared.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace bgtask::io {
 
-/// `path` without what would make the kernel follow a symlink in its last component: trailing slashes, "/.".
+/// `path` without trailing slashes and "/.", which would make the kernel follow a symlink in its last
+/// component.
 std::string directory_name(std::string path);
 
 /// Opens the directory `path` for use as a pool. Its parents may be symlinks, it itself may not; it must

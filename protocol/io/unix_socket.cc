@@ -17,10 +17,10 @@
 namespace bgtask::io {
 namespace {
 
-// Somebody in more groups is refused where a group decides.
+// A peer in more groups is refused where a group decides.
 constexpr size_t kMaxGroups = 1024;
 
-// The directory's descriptor stands for its path, whose length then does not matter.
+// The directory's descriptor replaces its path, so the path's length does not matter.
 sockaddr_un address_of(int dir_fd, const char* name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -44,7 +44,7 @@ UniqueFd new_socket() {
 Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog) {
   UniqueFd fd = new_socket();
   if (!fd) return fail_errno("cannot make a socket", errno);
-  // The mode of an unbound socket is the one its name gets: there is no moment with a wider one.
+  // bind gives the name the mode of the unbound socket, so it never has a wider one.
   if (::fchmod(fd.get(), 0600) != 0) return fail_errno("cannot set the mode of the socket", errno);
   sockaddr_un address = address_of(dir_fd, name);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
@@ -55,7 +55,7 @@ Result<UniqueFd> listen_at(int dir_fd, const char* name, int backlog) {
 }
 
 Result<UniqueFd> connect_at(int dir_fd, const char* name) {
-  // connect(2) follows links, and one could lead to the socket of a task that the caller did not mean.
+  // connect(2) follows links, which could lead to the socket of another task.
   UniqueFd entry(::openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
   if (!entry || ::fstat(entry.get(), &status) != 0) return fail_errno("cannot open the task's socket", errno);

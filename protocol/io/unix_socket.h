@@ -20,7 +20,8 @@ struct PeerCredentials {
   uid_t uid = static_cast<uid_t>(-1);
   gid_t gid = static_cast<gid_t>(-1);
 };
-/// SO_PEERCRED: who connected, or at the client's end who called listen. A failure is `denied`.
+/// SO_PEERCRED: the process that connected, or at the client's end the one that called listen. A failure is
+/// `denied`.
 Result<PeerCredentials> peer_credentials(int socket_fd);
 /// Whether the peer was in the group when it connected: as its own group or a supplementary one.
 bool peer_in_group(int socket_fd, gid_t group);

@@ -14,10 +14,10 @@ namespace bgtask::io {
 namespace {
 
 constexpr uid_t kOverflow = 65'534;          // kernel/sys.c: DEFAULT_OVERFLOWUID
-constexpr uint64_t kEveryUser = UINT32_MAX;  // but (uid_t)-1, which is nobody's
+constexpr uint64_t kEveryUser = UINT32_MAX;  // all but (uid_t)-1, which is no user
 constexpr size_t kMaxMap = 64 * 1024;
 
-// The number that `text` begins with after blanks; what follows it stays.
+// Takes the leading number, after blanks, off `text`.
 bool take_number(std::string_view& text, uint64_t& number) {
   text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -25,8 +25,8 @@ bool take_number(std::string_view& text, uint64_t& number) {
   return error == std::errc();
 }
 
-// Lines of three numbers: first inside, first outside, how many. No stream reads them: with streams come
-// locales, a quarter of a static program. A map that cannot be read leaves it open.
+// Lines of three numbers: first inside, first outside, count. Parsed without iostreams, whose locales make up
+// a quarter of a static program. An unreadable map leaves the question open.
 bool namespace_knows_everyone() {
   const Result<std::string> map = read_file(AT_FDCWD, "/proc/self/uid_map", kMaxMap);
   if (!map) return false;

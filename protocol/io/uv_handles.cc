@@ -11,12 +11,12 @@ namespace bgtask::io {
 
 Loop::~Loop() {
   if (!ready_) return;
-  uv_run(&loop_, UV_RUN_DEFAULT);                // what is left are close callbacks
+  uv_run(&loop_, UV_RUN_DEFAULT);                // only close callbacks are left
   if (uv_loop_close(&loop_) != 0) std::abort();  // a handle outlived its loop
 }
 
 Status Loop::init() {
-  // libuv makes a pipe of its own at the first loop, and aborts where it cannot.
+  // libuv makes a pipe at the first loop and aborts if it cannot.
   int probe[2];
   if (::pipe2(probe, O_CLOEXEC) != 0) return fail_errno("cannot make an event loop", errno);
   ::close(probe[0]);
@@ -43,10 +43,10 @@ struct Poll::Holder {
   static void on_events(uv_poll_t* handle, int status, int events) noexcept {
     auto* self = static_cast<Holder*>(handle->data);
     if (!self->owned) return;
-    // The callback may destroy the Poll, and with it the function that runs: keep that alive to its end.
+    // The callback may destroy the Poll and with it the running function, so the function is kept alive.
     Callback callback = self->callback;
     int asked = self->events;
-    // libuv disarms a descriptor in error; it stays watched here until whoever reads it has seen the error.
+    // libuv disarms a descriptor in error; it stays watched here until a read has seen the error.
     if (status < 0) uv_poll_start(handle, asked, on_events);
     callback(status < 0 ? asked : events);
   }
@@ -137,7 +137,7 @@ void Timer::start(Loop& loop, uint64_t milliseconds, Callback callback) {
   holder->owner = this;
   holder->handle.data = holder;
   uv_timer_init(loop.get(), &holder->handle);
-  // The loop's notion of now is as old as its turn; a deadline counts from the present moment.
+  // The loop caches its clock for a turn; a deadline counts from the actual time.
   uv_update_time(loop.get());
   uv_timer_start(&holder->handle, Holder::on_due, milliseconds, 0);
   holder_ = holder;

@@ -41,7 +41,7 @@ class Poll {
   ~Poll();
 
   /// Calls back with UV_READABLE, UV_WRITABLE, … as long as `events` are ready. An error on the descriptor is
-  /// reported as all events asked for, so that the next system call tells.
+  /// reported as all requested events, so that the next system call returns it.
   Status start(Loop& loop, int fd, int events, Callback callback);
   /// Changes the events; 0 pauses.
   void set_events(int events);
@@ -53,7 +53,7 @@ class Poll {
   Holder* holder_ = nullptr;
 };
 
-/// Calls back once, after a time.
+/// Calls back once, after a delay.
 class Timer {
  public:
   using Callback = std::function<void()>;
@@ -63,7 +63,7 @@ class Timer {
   Timer& operator=(Timer&&) noexcept;
   ~Timer();
 
-  /// Replaces a running time.
+  /// Starts the timer; replaces a running one.
   void start(Loop& loop, uint64_t milliseconds, Callback callback);
   void stop();
   bool running() const { return holder_ != nullptr; }
@@ -73,7 +73,7 @@ class Timer {
   Holder* holder_ = nullptr;
 };
 
-/// Calls back once, in the next turn of the loop: after everything else that is ready now has had its turn.
+/// Calls back once, in the next turn of the loop, after all other ready handlers.
 class NextTurn {
  public:
   using Callback = std::function<void()>;
@@ -83,7 +83,7 @@ class NextTurn {
   NextTurn& operator=(const NextTurn&) = delete;
   ~NextTurn();
 
-  /// Does nothing where a call is due already.
+  /// Does nothing if a call is pending already.
   void start(Loop& loop, Callback callback);
   void stop();
   bool running() const { return holder_ != nullptr; }

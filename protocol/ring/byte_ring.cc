@@ -31,8 +31,8 @@ int segments(const Storage& storage, uint64_t position, uint64_t length, iovec (
   return length > first ? 2 : 1;
 }
 
-// How much a read will certainly find: 0 at the end, or where that cannot be known. Nothing if no read may be
-// made: what comes after a look at an empty pipe must not be read unmarked.
+// Number of bytes that a read will find: 0 at the end, or where that cannot be known. Nothing if no read may
+// be made: bytes that arrive after an empty FIONREAD must not be read without a mark.
 std::optional<uint64_t> waiting_in(int fd) {
   int waiting = 0;
   if (::ioctl(fd, FIONREAD, &waiting) != 0) return 0;
@@ -79,7 +79,7 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
     return take_in_lost(fd, max);
   }
   if (waiting > 0) length = std::min(length, waiting);
-  // Whoever is killed before he has published what he took from the pipe leaves bytes that are nowhere else.
+  // A writer killed between the read and its publication leaves bytes that exist only in the ring.
   if (waiting > 0) {
     mark_read(header, storage_.data(), limit, length);
   } else {
@@ -92,9 +92,9 @@ ByteRing::Intake ByteRing::take_in(int fd, size_t max) {
     n = ::readv(fd, pieces, count);
   } while (n < 0 && errno == EINTR);
   const int read_error = errno;
-  // Somebody else has read from the pipe: what the marks stand upon is gone.
+  // Another process has read from the pipe, so the marked bytes are not there.
   if (waiting > 0 && n < static_cast<ssize_t>(length)) give_up_below(limit + length);
-  // Before the counters: whoever is killed in between has overwritten this much and no more.
+  // Before the counters: a writer killed in between has overwritten at most this much.
   end_write(header, limit + static_cast<uint64_t>(std::max<ssize_t>(n, 0)));
   if (n < 0) return failed_read(limit, read_error);
   if (n == 0) {
@@ -113,14 +113,14 @@ void ByteRing::give_up_below(uint64_t write_end) {
   publish(storage_.header(), counters);
 }
 
-// Where a reservation would be needed, only for what is there to be read: a pipe with ten bytes costs a page.
+// A reservation covers only the bytes that can be read now: a pipe with ten bytes costs one page.
 uint64_t ByteRing::worth_reserving(uint64_t waiting, uint64_t want) const {
   const uint64_t limit = load(storage_.header()).limit;
   if (storage_.writable(limit) >= want) return want;
   return std::min(want, std::max(waiting, to_page_end(limit)));
 }
 
-// Space for up to `want` bytes at limit: how many, 0 if there is none and nothing left to give up for it.
+// Makes space for up to `want` bytes at limit. Returns how many; 0 if there is no space and nothing to drop.
 uint64_t ByteRing::make_room(uint64_t want, int* os_error) {
   const uint64_t limit = load(storage_.header()).limit;
   for (;;) {
@@ -133,7 +133,7 @@ uint64_t ByteRing::make_room(uint64_t want, int* os_error) {
   }
 }
 
-// A quarter of what is readable goes, in whole pages; with kBlock only what has been consumed.
+// Drops a quarter of the readable bytes in whole pages; with kBlock only consumed ones.
 bool ByteRing::give_up_oldest() {
   Counters counters = load(storage_.header());
   const uint64_t end = geometry_.overflow == Overflow::kBlock ? counters.consumed : counters.limit;
@@ -146,8 +146,8 @@ bool ByteRing::give_up_oldest() {
   return true;
 }
 
-// The file system is full and everything has been given up for it: the child must not wait, so its output is
-// taken and counted.
+// The file system is full and the ring is empty. The child must not wait, so its output is read and counted
+// as lost.
 ByteRing::Intake ByteRing::take_in_lost(int fd, size_t max) {
   std::byte scratch[kScratch];
   const uint64_t limit = load(storage_.header()).limit;
@@ -191,7 +191,7 @@ ByteRing::Intake ByteRing::append(std::span<const std::byte> bytes) {
   return intake;
 }
 
-// `length` more bytes are in the ring, or, where not `kept`, are gone together with all before them.
+// Publishes `length` more bytes; if not `kept`, they and all bytes before them are lost.
 void ByteRing::advance(uint64_t length, bool kept) {
   Header& header = storage_.header();
   Counters counters = load(header);

@@ -25,14 +25,14 @@ struct Geometry {
 /// Keeps the last `capacity` bytes of a stream whose offsets never restart.
 class ByteRing {
  public:
-  /// Continues from the counters in `storage`. Bytes that a killed writer may have been overwriting are given
-  /// up and, where unconsumed, counted as lost.
+  /// Continues from the counters in `storage`. Bytes that a killed writer may have been overwriting are
+  /// dropped and, if unconsumed, counted as lost.
   ByteRing(Storage storage, Geometry geometry);
 
   struct Intake {
     enum class Kind {
       kBytes,    ///< `length` bytes were taken in at `offset`
-      kNothing,  ///< the descriptor has nothing just now (EAGAIN)
+      kNothing,  ///< nothing to read now (EAGAIN)
       kFull,     ///< overflow is kBlock and there is no room: read nothing, wait for a consumer
       kNoSpace,  ///< overflow is kBlock and the file system is full: as kFull, `error` says why
       kEof,
@@ -44,9 +44,9 @@ class ByteRing {
   };
   /// One read of at most `max` bytes from the non-blocking `fd`, straight into the ring (EINTR retried). With
   /// kDrop never more than a quarter of the ring at once, so that most of it stays readable meanwhile.
-  /// kDrop: overwrites the oldest bytes and counts those nobody had consumed; where the file system is full
-  /// it gives up retained bytes, in the end every one, rather than stall the child.
-  /// The caller turns kEof and kFailed into set_eof / set_error: a stream may have several sources.
+  /// kDrop: overwrites the oldest bytes and counts the unconsumed ones; on a full file system it drops
+  /// retained bytes, in the end all of them, rather than stall the child. The caller turns kEof and kFailed
+  /// into set_eof / set_error: a stream may have several sources.
   Intake take_in(int fd, size_t max);
 
   /// The same from memory: all of it with kDrop, what fits with kBlock (kFull or kNoSpace if nothing does).
@@ -55,14 +55,14 @@ class ByteRing {
 
   /// Bytes that can be taken in without overwriting anything unconsumed.
   uint64_t room() const;
-  /// Everything below `end` (≤ limit) is taken; the last `retain` consumed bytes stay readable.
+  /// Marks everything below `end` (≤ limit) as consumed; the last `retain` consumed bytes stay readable.
   void consume(uint64_t end);
   /// As consume, but nothing below `end` stays readable.
   void discard(uint64_t end);
   void set_eof(bool eof);
   void set_error(int os_error);
-  /// Begin at `limit` with nothing readable and `lost` bytes counted: for a memory ring that continues a dead
-  /// supervisor's.
+  /// Begins at `limit` with nothing readable and `lost` bytes counted: for a memory ring that continues a
+  /// dead supervisor's ring.
   void begin_at(uint64_t limit, uint64_t lost = 0);
 
   Positions positions() const;

@@ -5,7 +5,7 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// `Fields` is Header or Header::Pending: the six have the same names in both.
+// `Fields` is Header or Header::Pending; both name the six counters alike.
 template <class Fields>
 void store(Fields& to, const Counters& from) {
   to.start.store(from.start, kRelaxed);
@@ -22,8 +22,8 @@ Counters fetch(const Fields& from) {
           from.lost.load(kRelaxed),  from.start_position.load(kRelaxed), from.limit_position.load(kRelaxed)};
 }
 
-// Each fence keeps the stores before it before those after it, for readers in other processes and for
-// whoever finds the file after a kill.
+// Each fence orders the stores before and after it, for readers in other processes and for a reader or writer
+// that finds the file after a kill.
 void begin_update(Header& header, const Counters& next) {
   store(header.pending, next);
   std::atomic_thread_fence(std::memory_order_release);

@@ -1,5 +1,5 @@
-// The writer's way of changing a ring's counters: every update is whole for readers, and for the next writer
-// when this one is killed in the middle.
+// How the writer changes a ring's counters: readers, and the next writer after a kill, see each update whole
+// or not at all.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Counters {
   uint64_t start_position = 0;
   uint64_t limit_position = 0;
 
-  /// Nothing below `to` can be read any more; what nobody had consumed of it is lost.
+  /// Drops everything below `to`; counts the unconsumed part as lost.
   void drop_to(uint64_t to) {
     if (to <= start) return;
     if (to > consumed) {
@@ -28,9 +28,9 @@ struct Counters {
   }
 };
 
-/// The writer's own counters: no lock, nobody else changes them.
+/// The writer's own counters; no lock, because only the writer changes them.
 Counters load(const Header& header);
-/// What they will be after the update under way.
+/// Values of the counters after the update in progress.
 Counters load_pending(const Header& header);
 void publish(Header& header, const Counters& counters);
 /// The same with `eof` and `error`.
@@ -38,16 +38,16 @@ void publish_end(Header& header, bool eof, int os_error);
 
 /// Announces that bytes up to position `end` are about to be written; call before the first of them is.
 void announce_write(Header& header, uint64_t end);
-/// Nothing beyond `end` is being written (any more).
+/// Announces that nothing beyond `end` is being written.
 void end_write(Header& header, uint64_t end);
 
 /// Finishes the update a killed writer left half done. False if the counters make no sense.
 bool settle(Header& header);
 
-/// Whether these counters can be those of a ring of this kind and capacity.
+/// Whether the counters are possible for a ring of this kind and capacity.
 bool plausible(const Counters& counters, Kind kind, uint64_t capacity);
 
-/// What RingView::positions gives, from the writer's own side.
+/// The same as RingView::positions, from the writer's side.
 Positions positions_of(const Header& header);
 
 }  // namespace bgtask::ring

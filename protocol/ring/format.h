@@ -13,14 +13,14 @@ inline constexpr uint32_t kVersion = 1;
 inline constexpr size_t kHeaderSize = 4096;  ///< the data area begins here, page-aligned
 /// Space is given back in steps of this size, and reserved in such steps by rings of less than four of them.
 inline constexpr size_t kReserveChunk = 64 * 1024;
-/// Rings of many mebibytes reserve more at a time: pages that were asked for together lie together in memory,
-/// and are read back a fifth faster (measured on tmpfs, 100 MiB: 20 to 16 ms).
+/// Rings of many mebibytes reserve more at a time: pages reserved together lie together in memory and are
+/// read back a fifth faster (measured on tmpfs, 100 MiB: 20 to 16 ms).
 inline constexpr size_t kLongestReserve = 1024 * 1024;
 inline constexpr size_t kMaxRecord = 64 * 1024;   ///< longest piece of output one index record describes
 inline constexpr size_t kMaxMessage = 64 * 1024;  ///< longest data message
-inline constexpr size_t kPage = 4096;             ///< what capacities are multiples of
+inline constexpr size_t kPage = 4096;             ///< capacities are multiples of it
 inline constexpr uint64_t kMaxCapacity = uint64_t{1} << 40;
-inline constexpr uint64_t kMaxPosition = uint64_t{1} << 62;  ///< no counter of a sound ring gets there
+inline constexpr uint64_t kMaxPosition = uint64_t{1} << 62;  ///< above every counter of a valid ring
 
 enum class Kind : uint32_t { kBytes = 1, kMessages = 2, kIndex = 3 };
 
@@ -54,7 +54,8 @@ struct Header {
   std::atomic<uint32_t> sequence;
   std::atomic<uint32_t> eof;
   std::atomic<uint32_t> error;
-  /// Not 0: the write announced is one read of so many bytes, whose last ones were marked (read_mark.h).
+  /// If not 0, the announced write is one read of this many bytes, the last of which are marked
+  /// (read_mark.h).
   std::atomic<uint32_t> marked;
   std::atomic<uint64_t> start;
   std::atomic<uint64_t> consumed;
@@ -63,12 +64,11 @@ struct Header {
   /// Physical positions, in bytes ever written to the data area (kBytes: the same as start and limit).
   std::atomic<uint64_t> start_position;
   std::atomic<uint64_t> limit_position;
-  /// The writer may be writing up to here just now: a byte at position p is intact only while
-  /// p >= write_end - capacity. Equal to limit_position when nothing is being written.
+  /// End of the write in progress: a byte at position p is intact only while p >= write_end - capacity. Equal
+  /// to limit_position when nothing is being written.
   std::atomic<uint64_t> write_end;
-  /// What the six counters will be after the update under way: complete before `sequence` becomes odd. A
-  /// reader who finds it odd takes these, and so does the next writer when the last one was killed in
-  /// between.
+  /// Values of the six counters after the update in progress, complete before `sequence` becomes odd. A
+  /// reader that finds it odd uses these, and so does the next writer after a kill in between.
   struct Pending {
     std::atomic<uint64_t> start;
     std::atomic<uint64_t> consumed;
@@ -87,7 +87,7 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 /// One message in a kMessages ring: this frame, then `length` bytes, padded to 8. Frames may wrap.
 struct MessageFrame {
-  uint64_t number;   ///< which message this is, from 0
+  uint64_t number;   ///< number of the message, from 0
   uint64_t time_ns;  ///< when it was taken in, wall clock, nanoseconds since the epoch
   uint32_t length;
   uint32_t reserved;

@@ -22,7 +22,7 @@ Counters counters_at(uint64_t start, uint64_t limit) {
 
 }  // namespace
 
-// Half of the buffers: pieces of 128 bytes on average keep their records as long as their bytes. It is
+// Half of the buffers: pieces of 128 bytes on average keep their records as long as their bytes. The file is
 // sparse, so a task with few or large pieces does not pay for it.
 uint64_t IndexRing::capacity_for(uint64_t total_buffer) {
   return std::clamp((total_buffer / 2 + kPage - 1) / kPage * kPage, kLeastIndex, kMostIndex);
@@ -96,7 +96,8 @@ void IndexRing::add(StreamId stream, uint64_t offset, uint64_t position, uint32_
   publish(header, counters_at(kept ? std::max(load(header).start, oldest) : number + 1, number + 1));
 }
 
-// Space for one record; on a full file system the oldest quarter of the records goes, in the end all.
+// Makes space for one record; on a full file system it drops the oldest quarter of the records, in the end
+// all.
 bool IndexRing::make_room(uint64_t position) {
   Header& header = storage_.header();
   while (storage_.try_reserve(position, position + kRecord) != 0) {

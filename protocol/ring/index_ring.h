@@ -11,9 +11,8 @@
 namespace bgtask::ring {
 
 /// Positions count records; record number n (from 0) has seq n + 1. The oldest records are overwritten.
-/// `consumed` is always `start`, and `lost` 0: nobody consumes an index. A record that cannot be stored
-/// because the file system is full still has its seq, and what it described is in the totals of those after
-/// it.
+/// `consumed` always equals `start`, and `lost` is 0, because an index is not consumed. A record that cannot
+/// be stored on a full file system still takes its seq, and its bytes are in the totals of later records.
 class IndexRing {
  public:
   /// Continues after the last record in `storage`; call reconcile() then.
@@ -29,9 +28,9 @@ class IndexRing {
   uint64_t next() const;
   /// For an index that continues a dead supervisor's in memory: no records, next() == next.
   void begin_at(uint64_t next);
-  /// After adoption or begin_at, once, before anything is appended: what is in the rings without a record,
-  /// because the writer died between ring and index, gets records at `time_ns` (messages at their own time).
-  /// What is no longer in the rings only enters the totals, so that readers see it as lost.
+  /// Call once after adoption or begin_at, before appending: content of the rings without a record, because
+  /// the writer died between ring and index, gets records at `time_ns` (messages at their own time). Content
+  /// that is no longer in the rings only enters the totals, so that readers see it as lost.
   void reconcile(const ByteRing& out, const ByteRing& err, const MessageRing& data, uint64_t time_ns);
 
   const Storage& storage() const { return storage_; }

@@ -31,8 +31,8 @@ MessageFrame MessageRing::frame_at(uint64_t position) const {
   return frame;
 }
 
-// Where message `to` begins, when message `from` begins at `position` and the last one ends at or before
-// `end`; nothing if a frame on the way is not what it should be.
+// Position of message `to`, given that message `from` begins at `position` and the last one ends at or before
+// `end`; nothing if a frame on the way is invalid.
 std::optional<uint64_t> MessageRing::walk(uint64_t position, uint64_t from, uint64_t to, uint64_t end) const {
   for (; from < to; ++from) {
     if (end - position < sizeof(MessageFrame)) return std::nullopt;
@@ -45,8 +45,8 @@ std::optional<uint64_t> MessageRing::walk(uint64_t position, uint64_t from, uint
   return position;
 }
 
-// A killed writer had published what it dropped before it wrote over it, so that start is always intact and
-// what it was writing lies beyond limit.
+// A writer publishes drops before it overwrites them, so after a kill start is intact and the unfinished
+// write lies beyond limit.
 void MessageRing::resume() {
   Header& header = storage_.header();
   Counters counters = load(header);
@@ -106,8 +106,8 @@ MessageRing::Appended MessageRing::append(std::span<const std::byte> message, ui
   return appended;
 }
 
-// Drops what lies where `need` bytes at limit will go, and for want of space on the file system as much more
-// as that takes. False if even an empty ring finds no space, or, with kBlock, one without its consumed part.
+// Drops the messages in the way of `need` bytes at limit, and more if the file system is full. False if even
+// an empty ring (with kBlock, one without its consumed part) finds no space.
 bool MessageRing::make_room(uint64_t need) {
   const uint64_t limit_position = load(storage_.header()).limit_position;
   const uint64_t end = limit_position + need;
@@ -123,8 +123,8 @@ bool MessageRing::make_room(uint64_t need) {
   return true;
 }
 
-// Whole messages from the start on go until nothing below `start_position` is left. Published before anything
-// is written over them, so that `start_position` is the beginning of an intact frame at any moment.
+// Drops whole messages until none below `start_position` is left. Published before they are overwritten, so
+// that `start_position` is always the beginning of an intact frame.
 bool MessageRing::drop_until(uint64_t start_position, uint64_t may_go) {
   Counters counters = load(storage_.header());
   if (start_position <= counters.start_position) return true;

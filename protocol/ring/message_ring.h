@@ -17,11 +17,11 @@ namespace bgtask::ring {
 /// Positions count messages. The capacity is at least room for one message of kMaxMessage.
 class MessageRing {
  public:
-  /// Continues from the messages in `storage`; where its frames make no sense it begins with none, counting
-  /// the unconsumed ones as lost.
+  /// Continues from the messages in `storage`; with invalid frames it begins empty and counts the unconsumed
+  /// messages as lost.
   MessageRing(Storage storage, Geometry geometry);
 
-  /// The capacity actually used for a wish: rounded up to pages, at least one maximal message and its frame.
+  /// The capacity used for a requested one: rounded up to pages, at least one maximal message and its frame.
   static uint64_t capacity_for(uint64_t wished);
 
   struct Appended {
@@ -29,8 +29,8 @@ class MessageRing {
     uint64_t number;    ///< of the message
     uint64_t position;  ///< physical position of its frame, for the index record
   };
-  /// Adds one message of at most kMaxMessage bytes. kDrop: the oldest go, and are counted if unconsumed.
-  /// Where the file system is full a message that cannot be kept is counted as lost.
+  /// Adds one message of at most kMaxMessage bytes. kDrop: drops the oldest and counts unconsumed ones. On a
+  /// full file system a message that cannot be kept is counted as lost.
   Appended append(std::span<const std::byte> message, uint64_t time_ns);
 
   /// Whether a message of `length` bytes can be added without dropping an unconsumed one.
@@ -46,7 +46,8 @@ class MessageRing {
     uint64_t time_ns;
     uint32_t length;
   };
-  /// Where message `number` lies, if it is still there. Walks: for putting an index right, not for reading.
+  /// Position of message `number`, if it is still there. Walks the frames: for repairing an index, not for
+  /// reading.
   std::optional<Located> locate(uint64_t number) const;
 
   Positions positions() const;

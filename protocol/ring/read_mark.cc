@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint64_t kMarks = 16;
 
-// Bytes that no UTF-8 text has, and that differ from place to place.
+// Bytes that occur in no UTF-8 text and differ by position.
 std::byte mark_at(uint64_t position) {
   return static_cast<std::byte>(0xf8 | ((position * 5 + (position >> 4)) & 7));
 }

@@ -1,14 +1,14 @@
-// Marks by which the next writer knows whether a dead one's last read from a pipe had been made.
+// Marks that tell the next writer whether a killed writer's last read from a pipe took place.
 #pragma once
 
 #include "protocol/ring/format.h"
 
 namespace bgtask::ring {
 
-/// Before `length` bytes, which wait in a pipe, are read to position `limit` in one system call, which takes
-/// all of them or none: announces the write and marks its last bytes.
+/// Announces a write of `length` bytes at position `limit` and marks its last bytes. Call before one system
+/// call reads these bytes from a pipe, all or none.
 void mark_read(Header& header, std::byte* data, uint64_t limit, uint64_t length);
-/// What a writer that was killed between such a read and its publication had read: how many bytes, 0 if none.
+/// Number of bytes read by a writer that was killed between such a read and its publication; 0 if none.
 uint64_t unpublished_read(const Header& header, const std::byte* data, uint64_t limit);
 
 }  // namespace bgtask::ring

@@ -51,8 +51,8 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
   return a + std::min(b, UINT64_MAX - a);
 }
 
-// Makes `text` as long as `write(address)`, which writes at most `size` characters, says; where the library
-// can, without filling it with zeros first.
+// Resizes `text` to the length that `write(address)`, which writes at most `size` characters, returns;
+// without zeroing it first where the library can.
 template <class Write>
 void fill(std::string& text, size_t size, const Write& write) {
 #ifdef __cpp_lib_string_resize_and_overwrite
@@ -63,7 +63,7 @@ void fill(std::string& text, size_t size, const Write& write) {
 #endif
 }
 
-// The part of a header that changes, as plain numbers in the order of the file.
+// The changing part of a header as plain numbers in file order.
 struct Snapshot {
   uint32_t sequence, eof, error, marked;
   uint64_t counters[6];
@@ -156,8 +156,8 @@ RingView::Physical RingView::load_mapped(const Header& header) {
   return shot;
 }
 
-// One moment's counters, not yet trusted. While the sequence is odd the pending ones are whole, so a writer
-// that was killed there is no obstacle. False if the file has become too short.
+// A consistent but unchecked set of counters. While the sequence is odd the pending ones are complete, so a
+// writer killed there is no obstacle. False if the file has become too short.
 bool RingView::load_counters(Physical* out) const {
   if (base_ != nullptr) {
     *out = load_mapped(*reinterpret_cast<const Header*>(base_));
@@ -182,7 +182,7 @@ bool RingView::load_counters(Physical* out) const {
   return true;
 }
 
-// Whatever a header claims, what is handed on is in order and within the ring.
+// Forces the counters of a possibly hostile header into order and into the ring.
 RingView::Physical RingView::clamped(Physical raw) const {
   Positions& c = raw.counters;
   const Counters counters{c.start, c.consumed, c.limit, c.lost, raw.start_position, raw.limit_position};
@@ -203,8 +203,7 @@ RingView::Physical RingView::physical() const {
   return clamped(raw);
 }
 
-// Below this, bytes have been overwritten, given back, or may be being overwritten. To be asked after
-// copying.
+// Lowest intact position: bytes below may be overwritten or released. Read it after copying.
 uint64_t RingView::first_intact() const {
   std::atomic_thread_fence(std::memory_order_acquire);
   uint64_t start = 0;
@@ -246,8 +245,8 @@ bool RingView::copy(uint64_t position, size_t length, std::byte* out) const {
   return length <= UINT64_MAX - position && copy_tail(position, length, out) == position;
 }
 
-// The writer may be between announcing a write and finding that there was nothing to read. First let it run,
-// then sleep a little; in the end believe that it was killed there.
+// The writer may be between announcing a write and finding nothing to read. Yield first, then sleep briefly;
+// finally assume that it was killed there.
 bool RingView::wait_for_writer(int attempt) const {
   if (attempt == 0 && gave_up_ns_ != 0 && monotonic_ns() - gave_up_ns_ < kNoPatienceNs) return false;
   if (attempt >= kYields + kNaps) {
@@ -281,7 +280,7 @@ ByteRead read_bytes(const RingView& ring, uint64_t offset, uint64_t count) {
       return length - gone;
     });
     if (intact > begin) {
-      // Gone for good if start has passed it; else the writer may yet leave it as it is.
+      // Gone if start has passed it; else the writer may still leave it intact.
       const bool gone = ring.positions().start > begin;
       if (!gone && ring.wait_for_writer(attempt)) continue;
       if (gone && intact == begin + length && attempt < kYields) continue;
@@ -310,7 +309,7 @@ std::optional<Message> message_at(const RingView& ring, uint64_t position, uint6
 
 namespace {
 
-// Goes from frame to frame, reading nothing but frames, until message `number`; its position if it is there.
+// Walks from frame to frame to message `number`; returns its position if it is there.
 std::optional<uint64_t> find_message(const RingView& ring, uint64_t position, uint64_t from,
                                      uint64_t number) {
   for (; from < number; ++from) {
@@ -343,7 +342,7 @@ MessageRead read_messages(const RingView& ring, uint64_t offset, uint64_t count,
       result.messages.push_back(std::move(*message));
     }
     if (!result.messages.empty()) break;
-    // Overwritten since we looked, so look again; if it was not, it is nonsense and everything after it gone.
+    // If it was overwritten meanwhile, retry; otherwise the frame is invalid and everything after it is gone.
     const uint64_t start = ring.positions().start;
     if (start > begin && attempt < kYields) continue;
     result.offset = start > begin ? std::min(start, end) : end;

@@ -13,13 +13,13 @@
 
 namespace bgtask::ring {
 
-/// How a reader gets at a ring file. With kMap the page of counters is mapped, so that looking at them costs
-/// no system call; a file that somebody else owns is read with pread alone, because its owner could truncate
-/// it under a mapping and thereby kill the reader. The data area of a file is never mapped by a reader: on
-/// tmpfs touching a page that was given back would allocate it again, or kill where the file system is full.
+/// How a reader accesses a ring file. With kMap the page of counters is mapped, so that reading them costs no
+/// system call. A file of another user is read with pread only, because its owner could truncate it under a
+/// mapping and thereby kill the reader. Readers never map the data area: on tmpfs, touching a released page
+/// allocates it again, or raises SIGBUS on a full file system.
 enum class Access { kMap, kPread };
 
-/// A consistent read-only look at one ring. Cheap to copy positions from; not thread-safe.
+/// A consistent read-only view of one ring. Not thread-safe.
 class RingView {
  public:
   /// Opens and checks `name` in `dir_fd` (no symlinks, regular file, magic, version, checksum, size).
@@ -34,15 +34,15 @@ class RingView {
 
   Kind kind() const;
   uint64_t capacity() const;
-  /// Whether the file still has a name: not so once its task has been deleted.
+  /// Whether the file still has a name; false once its task has been deleted.
   bool linked() const;
-  /// All counters of one moment (sequence lock; bounded tries, so a writer killed in the middle of an update
-  /// cannot hold a reader up).
+  /// A consistent set of all counters. The sequence lock is retried a bounded number of times, so a writer
+  /// killed during an update cannot hold up a reader.
   Positions positions() const;
-  /// Copies [position, position + length) of the data area; false if any of it is not there, was overwritten
-  /// meanwhile, or may be being overwritten just now.
+  /// Copies [position, position + length) of the data area; false if any part is missing, was overwritten, or
+  /// may be being overwritten now.
   bool copy(uint64_t position, size_t length, std::byte* out) const;
-  /// The same, but says from which position on the copy is right; position + length if none of it is.
+  /// The same, but returns the position from which the copy is valid; position + length if none of it is.
   uint64_t copy_tail(uint64_t position, size_t length, std::byte* out) const;
   /// start_position and limit_position, consistent with positions().
   struct Physical {
@@ -50,10 +50,9 @@ class RingView {
     uint64_t start_position, limit_position, write_end;
   };
   Physical physical() const;
-  /// For a reader who found that the writer may be writing over what it read: waits a little (the more, the
-  /// higher `attempt` is) and says whether to look again. What is being written for 20 ms is believed to stay
-  /// so, and for a second nobody waits again: a file may be made so that every piece of it seems to be being
-  /// written.
+  /// For a reader whose bytes the writer may be overwriting: waits, longer with a higher `attempt`, and
+  /// returns whether to retry. After 20 ms the bytes count as gone, and for a second no further wait happens,
+  /// because a hostile file may make every piece look as if it were being written.
   bool wait_for_writer(int attempt) const;
 
  private:
@@ -66,16 +65,16 @@ class RingView {
 
   io::UniqueFd fd_;
   const std::byte* base_ = nullptr;  // the header; the data area too in the writer's own mapping, without fd_
-  size_t mapped_ = 0;                // bytes to unmap; 0 when somebody else's mapping or pread
+  size_t mapped_ = 0;                // bytes to unmap; 0 with the writer's mapping or pread
   uint64_t capacity_ = 0;
   Kind kind_ = Kind::kBytes;
-  mutable int64_t gave_up_ns_ = 0;  // when wait_for_writer() did last, by the monotonic clock
+  mutable int64_t gave_up_ns_ = 0;  // last time wait_for_writer() gave up, monotonic clock
 };
 
-/// Longest piece one read_bytes gives, whatever a header claims to hold.
+/// Longest piece that one read_bytes returns, even if the header claims more.
 inline constexpr uint64_t kMaxRead = 64 * 1024 * 1024;
 
-/// What a read of a byte stream gives. `missed` of the bytes asked for are gone; `data` begins at `offset`,
+/// Result of a read of a byte stream. `missed` of the requested bytes are gone; `data` begins at `offset`,
 /// and the next read begins at offset + data.size().
 struct ByteRead {
   uint64_t offset = 0;
@@ -83,8 +82,8 @@ struct ByteRead {
   uint64_t missed = 0;
   Positions positions;
 };
-/// [offset, offset + count) as far as it is there; nothing past the end, and at most kMaxRead of it. Waits up
-/// to 20 ms where the writer may be writing over the oldest of these bytes just now and may yet leave them.
+/// Reads the available part of [offset, offset + count), at most kMaxRead bytes. Waits up to 20 ms while the
+/// writer may be overwriting the oldest of these bytes and may still leave them intact.
 ByteRead read_bytes(const RingView& ring, uint64_t offset, uint64_t count);
 
 struct Message {
@@ -98,12 +97,12 @@ struct MessageRead {
   uint64_t missed = 0;
   Positions positions;
 };
-/// Messages [offset, offset + count), at most `max_bytes` of them together (at least one if there is one).
-/// Goes on at offset + messages.size(). Frames that make no sense are gone like overwritten ones, and so are
-/// those after them, which cannot be found any more.
+/// Reads messages [offset, offset + count), at most `max_bytes` together (at least one message if there is
+/// one). The next read begins at offset + messages.size(). Invalid frames, and those after them, count as
+/// overwritten.
 MessageRead read_messages(const RingView& ring, uint64_t offset, uint64_t count, uint64_t max_bytes);
 
-/// The message whose frame lies at `position`; nothing if it is not, or not any more, message `number`.
+/// The message whose frame lies at `position`; nothing if the frame is not that of message `number`.
 std::optional<Message> message_at(const RingView& ring, uint64_t position, uint64_t number);
 
 }  // namespace bgtask::ring

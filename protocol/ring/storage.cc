@@ -42,7 +42,7 @@ uint32_t checksum_of(const Header& header) {
   return crc32(std::as_bytes(std::span(reinterpret_cast<const char*>(&header), kChecked)));
 }
 
-// What to reserve beyond `reserved`: as much again at first, later a quarter of it.
+// Bytes to reserve beyond `reserved`: the same amount at first, later a quarter.
 uint64_t ahead(uint64_t reserved) {
   const uint64_t quarter = std::min<uint64_t>(reserved / 4, kLongestReserve);
   return floor_page(std::min(reserved, std::max<uint64_t>(quarter, kReserveChunk)));
@@ -52,7 +52,7 @@ uint64_t record_size_of(Kind kind) {
   return kind == Kind::kIndex ? sizeof(IndexRecord) : 1;
 }
 
-// fallocate is undone and interrupted by signals on tmpfs; they are rare here, so trying again ends.
+// On tmpfs a signal interrupts and undoes fallocate; signals are rare here, so retrying ends.
 int allocate(int fd, int mode, uint64_t offset, uint64_t length) {
   while (::fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length)) != 0) {
     if (errno != EINTR) return errno;
@@ -169,7 +169,7 @@ Result<Storage> Storage::create_file(int dir_fd, const char* name, Kind kind, ui
     ::unlinkat(dir_fd, name, 0);
     return failure;
   };
-  // The umask may have taken bits from 0600, and the owner must be able to come back to its own output.
+  // The umask may have removed bits of 0600, and the owner must be able to reopen the file.
   if (::fchmod(fd.get(), 0600) != 0 ||
       ::ftruncate(fd.get(), static_cast<off_t>(kHeaderSize + capacity)) != 0) {
     return withdraw(fail_errno(about(name, "cannot be sized"), errno));
@@ -189,7 +189,7 @@ Result<Storage> Storage::open_file(int dir_fd, const char* name, Kind kind) {
   uint64_t size = 0;
   auto fd = open_ring(dir_fd, name, O_RDWR, &size);
   if (!fd) return fail(std::move(fd).error());
-  // Checked in a copy first: a mapping of a file that is too short would kill.
+  // Checked in a copy first: accessing a mapping of a too short file raises SIGBUS.
   alignas(Header) std::byte copy[sizeof(Header)];
   ssize_t size_read = 0;
   do {
@@ -207,7 +207,7 @@ Result<Storage> Storage::open_file(int dir_fd, const char* name, Kind kind) {
   return storage;
 }
 
-// The last writer may have been killed when it had taken bytes from a pipe and had not said so.
+// The last writer may have been killed between reading from a pipe and publishing the bytes.
 void Storage::publish_last_read() {
   if (static_cast<Kind>(header().kind) != Kind::kBytes) return;
   Counters counters = load(header());
@@ -220,8 +220,8 @@ void Storage::publish_last_read() {
   publish(header(), counters);
 }
 
-// What lies between start and limit has been written, so it has space; making sure costs nothing then. All
-// other pages go back, whatever the last writer had reserved.
+// Bytes between start and limit have been written, so they have space and reserving them is free. All other
+// pages of the last writer are released.
 Status Storage::continue_from_counters(const char* name) {
   if (!settle(header())) return fail(ErrorCode::kBadArgument, about(name, "has counters that make no sense"));
   publish_last_read();
@@ -233,8 +233,7 @@ Status Storage::continue_from_counters(const char* name) {
     return {};
   }
   punch(reserved_to_, reserved_from_ + capacity());
-  // A hole where output should be cannot be filled just now: it is never written without being reserved
-  // again.
+  // A hole in the output cannot be filled now; it is reserved again before any write.
   if (back(reserved_from_, reserved_to_) != 0)
     reserved_from_ = reserved_to_ = floor_page(counters.limit_position);
   return {};
@@ -282,17 +281,17 @@ int Storage::try_reserve(uint64_t from, uint64_t to) {
     if (const int os_error = extend(from, to); os_error != 0) return os_error;
   }
   if (to > reserved_to_ && reserved_to_ - reserved_from_ == capacity()) {
-    // Every page is there: the window moves along.
+    // Every page is reserved: the window moves along.
     reserved_to_ = ceil_page(to);
     reserved_from_ = reserved_to_ - capacity();
   }
   return 0;
 }
 
-// Reserves what is missing of [from, to), or of the whole data area where that would be more than it.
+// Reserves the missing part of [from, to), at most the whole data area.
 int Storage::extend(uint64_t from, uint64_t to) {
   if (from < reserved_from_ || from > reserved_to_) {
-    // Positions jumped: what was reserved serves nobody.
+    // Positions jumped: the old reservation is useless.
     punch(reserved_from_, reserved_to_);
     reserved_from_ = reserved_to_ = floor_page(from);
   }
@@ -330,7 +329,7 @@ int Storage::back_segment(uint64_t offset, uint64_t length) {
     if (os_error != EOPNOTSUPP) return os_error;
     can_reserve_ = false;
   }
-  // Nothing live is outside the reserved window, so zeros hurt nobody.
+  // No live byte is outside the reserved window, so zeros do no harm.
   return write_zeros(fd_.get(), offset, length);
 }
 
@@ -341,7 +340,7 @@ void Storage::release_below(uint64_t position) {
     if (idle >= kReserveChunk) release_now(position);
     return;
   }
-  // Nothing is live. Small pieces that are consumed one by one cost a call only every page.
+  // No byte is live. Small pieces consumed one by one cost a call only for each page.
   if (idle == 0 && reserved_to_ - reserved_from_ < kReserveChunk) return;
   if (punch(reserved_from_, reserved_to_)) reserved_from_ = reserved_to_ = floor_page(position);
 }
@@ -353,7 +352,7 @@ void Storage::release_now(uint64_t position) {
 }
 
 void Storage::trim(uint64_t position) {
-  // In a ring that has come round, what is reserved ahead still holds the oldest bytes.
+  // In a ring that has wrapped, the space reserved ahead still holds the oldest bytes.
   const uint64_t start = header().start_position.load(std::memory_order_relaxed);
   if (reserved_to_ > floor_page(start) + capacity()) return;
   const uint64_t end = std::max(ceil_page(position), reserved_from_);

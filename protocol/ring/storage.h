@@ -33,21 +33,21 @@ class Storage {
   /// Reserves in steps that double up to kReserveChunk, so that a stream of ten bytes costs one page, and
   /// from four of these on a quarter of what there is, up to kLongestReserve.
   Status reserve(uint64_t from, uint64_t to);
-  /// The same without a sentence to allocate: 0 or an errno.
+  /// The same without allocating an error message: 0 or an errno.
   int try_reserve(uint64_t from, uint64_t to);
   /// How many bytes from `from` on can be written without reserving more.
   uint64_t writable(uint64_t from) const;
 
-  /// Positions below `position` are no longer needed: whole pages that no live position shares go back, in
-  /// batches of kReserveChunk, or all of them as soon as nothing is live (`position` is limit_position).
-  /// Publish the new start before: readers must see it before the bytes turn to zeros.
+  /// Releases whole pages below `position` that no live position shares, in batches of kReserveChunk, or all
+  /// of them once no byte is live (`position` is limit_position). Publish the new start first: readers must
+  /// see it before the bytes turn to zeros.
   void release_below(uint64_t position);
-  /// The same at once, whatever little it is.
+  /// The same at once, without batching.
   void release_now(uint64_t position);
-  /// Gives back what was reserved beyond `position`.
+  /// Releases the reservation beyond `position`.
   void trim(uint64_t position);
 
-  /// Copies into and out of the data area, around its end where need be. The caller has reserved the place.
+  /// Copies into and out of the data area, wrapping at its end. The caller has reserved the space.
   void write(uint64_t position, const void* bytes, size_t length);
   void read(uint64_t position, void* bytes, size_t length) const;
 
@@ -56,10 +56,12 @@ class Storage {
   io::UniqueFd fd_;  // -1 for anonymous memory
   std::byte* base_ = nullptr;
   size_t size_ = 0;
-  uint64_t reserved_from_ = 0;  // positions [reserved_from_, reserved_to_) are backed; at most capacity long,
-  uint64_t reserved_to_ = 0;    // and then it moves along for nothing, because every page is there
-  bool can_reserve_ = true;     // false: the file system knows no fallocate, zeros are written instead
-  bool can_punch_ = true;       // false: pages stay
+  // Positions [reserved_from_, reserved_to_) are backed. Once capacity long, the window moves along without
+  // calls, because every page is reserved.
+  uint64_t reserved_from_ = 0;
+  uint64_t reserved_to_ = 0;
+  bool can_reserve_ = true;  // false: the file system knows no fallocate, zeros are written instead
+  bool can_punch_ = true;    // false: pages stay
 
   static Result<Storage> map(io::UniqueFd fd, uint64_t capacity, const char* name);
   void write_first_line(Kind kind, uint64_t capacity);
@@ -72,7 +74,7 @@ class Storage {
   bool punch_segment(uint64_t offset, uint64_t length);
 };
 
-/// Checks the first 64 bytes of a header against `kind` and the size of its file, trusting nothing.
+/// Validates the first 64 bytes of an untrusted header against `kind` and the size of its file.
 Status check_header(const Header& header, Kind kind, uint64_t file_size, const char* name);
 
 /// Opens a ring file without following a link or waiting for a FIFO: a regular file, else unsafe_pool.

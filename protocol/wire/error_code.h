@@ -51,13 +51,13 @@ std::optional<ErrorCode> error_code(std::string_view word);
 /// The number in a JSON-RPC error object.
 int rpc_number(ErrorCode code);
 
-/// Whether whoever looked is short of something, descriptors or memory, so that what was looked at is not to
-/// blame and nothing was learned of it.
+/// Whether the failure is a shortage of the caller (descriptors, memory) and says nothing about the object
+/// looked at.
 constexpr bool is_own_shortage(ErrorCode code) {
   return code == ErrorCode::kTooManyFiles || code == ErrorCode::kNoMemory;
 }
 
-/// The word that says best what an errno means for a caller, or `fallback` where none is more exact.
+/// The most exact word for an errno, else `fallback`.
 ErrorCode code_of_errno(int os_error, ErrorCode fallback);
 
 }  // namespace bgtask

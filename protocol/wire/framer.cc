@@ -43,7 +43,7 @@ void Framer::drop_given() {
   begin_ = 0;
 }
 
-// The scanner stands at a value that has not arrived, or not all of it.
+// The scanner stands at a value that has not arrived completely.
 void Framer::make_room() {
   const size_t size = scanner_->content();
   const size_t content = scanner_->wanted() - size;
@@ -88,8 +88,8 @@ void Framer::release_if_empty() {
   begin_ = 0;
 }
 
-// Goes on to the end of the line, but stops where it is nested too deeply or too long: nothing that follows
-// could mend that, and what had come with it must not decide which of the two it is.
+// Scans to the end of the line, but stops where it is too deep or too long: later bytes cannot mend that, and
+// the way the input was cut must not decide which of the two errors it is.
 bool Framer::find_newline() {
   std::string_view text = unread();
   for (; line_.scanned < text.size() && (line_.skipping || line_.scanned <= max_frame_); ++line_.scanned) {

@@ -8,8 +8,8 @@
 
 namespace bgtask::wire {
 
-// One pass over a text. It accepts less than JSON, and nothing that is not: what it does not know (escapes by
-// number, exponents, very long numbers) is for the parser to judge.
+// One pass over a text. It accepts a subset of JSON and leaves the rest (numeric escapes, exponents, very
+// long numbers) to the parser.
 class MemberScan {
  public:
   MemberScan(JsonMembers& into, DecodeLimits limits) : into_(into), text_(into.text_), limits_(limits) {}
@@ -25,7 +25,7 @@ class MemberScan {
  private:
   static constexpr size_t kLongNumber = 18;
 
-  // At the end there is the string's own '\0', which is no part of JSON.
+  // The string's terminating '\0' ends the text; it is not JSON.
   char peek() const { return text_.data()[at_]; }
   bool take(char wanted) {
     if (peek() != wanted) return false;
@@ -167,7 +167,7 @@ std::optional<Json> JsonMembers::find(std::string_view key) const {
     const auto found = whole_->find(key);
     return found != whole_->end() ? std::optional<Json>(*found) : std::nullopt;
   }
-  // Of two with the same key the last one counts, as it does to the parser.
+  // The last of two equal keys wins, as in the parser.
   const auto found = std::find_if(members_.rbegin(), members_.rend(),
                                   [&](const Member& member) { return view(member.key) == key; });
   if (found == members_.rend()) return std::nullopt;

@@ -1,4 +1,4 @@
-// A JSON object whose members are parsed when they are asked for.
+// A JSON object whose members are parsed on demand.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +13,17 @@
 
 namespace bgtask::wire {
 
-/// For readers who want little of many documents: that the text is JSON within the limits is known at once,
-/// as decode_json() knows it, but nothing is built of what nobody looks at.
+/// For readers who need few members of many documents: the whole text is validated at once, as by
+/// decode_json(), but only requested members are built.
 class JsonMembers {
  public:
-  /// As decode_json(); parse_error also where it is no object.
+  /// As decode_json(); parse_error also if the text is not an object.
   static Result<JsonMembers> of(std::string text, DecodeLimits limits);
 
   std::optional<Json> find(std::string_view key) const;
-  /// As find(); null where there is none.
+  /// As find(); null if absent.
   Json get(std::string_view key) const;
-  /// The whole of it.
+  /// The whole document.
   Json document() const;
 
  private:
@@ -40,7 +40,7 @@ class JsonMembers {
 
   std::string text_;
   std::vector<Member> members_;
-  std::optional<Json> whole_;  // where the text is not as plain as our own
+  std::optional<Json> whole_;  // set if the text is not plain JSON
 
   friend class MemberScan;
 };

@@ -1,4 +1,4 @@
-// What a peer may ask for. Sizes in bytes. docs/protocol.md lists them for other implementers.
+// Limits on what a peer may send. Sizes in bytes. docs/protocol.md lists them for other implementers.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@ namespace bgtask::wire {
 inline constexpr size_t kMaxRequest = 64 * 1024;     ///< a request that is not a `write`
 inline constexpr size_t kMaxId = 256;                ///< an id that is a string
 inline constexpr size_t kMaxWriteData = 256 * 1024;  ///< decoded data of a `write`
-/// A JSON string spends at most six bytes on one of data (\u00XX).
+/// A JSON string takes at most six bytes for one byte of data (\u00XX).
 inline constexpr size_t kMaxWriteFrame = kMaxWriteData * 6 + 4096;
 inline constexpr size_t kMaxReply = 1024 * 1024;
 inline constexpr size_t kMaxDepth = 32;

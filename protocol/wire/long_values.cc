@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kLeastRoom = 16 * 1024;
 constexpr size_t kMostRoom = 256 * 1024;  // a little more than a socket holds
 
-// By the tag that it has in msgpack.
+// Chosen by the value's msgpack tag.
 Json empty_bytes(char tag, size_t capacity) {
   if (static_cast<uint8_t>(tag) <= 0xc6) {
     Json::binary_t::container_type binary;
@@ -34,7 +34,7 @@ void append(Json& value, std::string_view bytes) {
   }
 }
 
-// The bytes of a string or a binary, of which there are then so many.
+// Extends a string or binary to `size` bytes and returns them.
 std::span<char> resize(Json& value, size_t size) {
   const auto resized = [size](auto& bytes) {
     bytes.resize(size);
@@ -43,7 +43,7 @@ std::span<char> resize(Json& value, size_t size) {
   return value.is_string() ? resized(value.get_ref<std::string&>()) : resized(value.get_binary());
 }
 
-// A value's header, of more than one byte, comes to announce one byte, the first of the content.
+// Rewrites a value's header so that it announces one byte, the first of the content.
 void leave_one_byte(std::string& object, size_t header, size_t content) {
   object.replace(header + 1, content - header - 2, content - header - 2, '\0');
   object[content - 1] = 1;
@@ -57,7 +57,7 @@ void LongValues::begin(std::string& object, size_t header, size_t content, size_
   Json value = empty_bytes(object[header], size);
   append(value, arrived);
   values_.push_back({content, std::move(value)});
-  // Nothing that follows allocates: either all of it is done or none.
+  // Nothing below allocates, so all of it is done or none.
   missing_ = size - arrived.size();
   elsewhere_ += arrived.size() - 1;
   leave_one_byte(object, header, content);
@@ -72,8 +72,8 @@ std::string_view LongValues::fill(std::string_view bytes) {
   return bytes.substr(content.size());
 }
 
-// Not all that is missing: new room is filled with zeros, so it is no more than the bytes that have come. Who
-// announces much and sends little has little memory touched.
+// Not all that is missing: new room is zeroed, so it is limited to the number of bytes that have arrived. A
+// sender that announces much and sends little makes us touch little memory.
 std::span<char> LongValues::room() {
   if (missing_ < kLeastRoom) return {};
   Json& value = values_.back().value;
@@ -83,8 +83,8 @@ std::span<char> LongValues::room() {
   return room_ = resize(value, arrived + size).last(size);
 }
 
-// What is left of the room stays, and room() only adds to it: to fill all of it again for every little that
-// comes would cost more than receiving that.
+// Unused room stays, and room() only adds to it: zeroing all of it again for each small piece would cost more
+// than receiving the piece.
 void LongValues::received(size_t size) {
   room_ = room_.subspan(std::min(size, room_.size()));
   missing_ -= size;

@@ -11,48 +11,47 @@
 
 namespace bgtask::wire {
 
-/// A long string or binary of a msgpack object that was received where it will stay. In its place the other
-/// bytes of the object have one of a single byte, which lies at `at`.
+/// A long string or binary of a msgpack object, received in its final place. The object's other bytes hold a
+/// placeholder with one byte of content at `at`.
 struct SetApart {
   size_t at;
   Json value;
 };
 
-/// Those of the object that is arriving. The content of each goes straight into the string or vector that
-/// will be the document's value, one after the other. What stands in for it keeps its type and has one byte,
-/// so that scanner and decoder see an ordinary object. It is not empty because the decoder knows it by the
-/// place of its content, and the library does not say where that of an empty one lies.
+/// The long values of the arriving object. The content of each is received straight into the string or vector
+/// that becomes the document's value. Its placeholder keeps the type and has one byte, so that scanner and
+/// decoder see an ordinary object. The placeholder is not empty because the decoder identifies it by the
+/// address of its content, and the library reports no address for empty content.
 ///
-/// Memory for a value is asked for once, by begin(). Nothing else here allocates, so a failure to allocate
-/// leaves everything as it was.
+/// Only begin() allocates, once for each value, so a failed allocation leaves everything unchanged.
 class LongValues {
  public:
-  /// Of fewer bytes it is not worth it: another allocation is hardly less than a copy.
+  /// Shorter values are copied, because an allocation costs about as much as the copy.
   static constexpr size_t kLeast = 4096;
 
-  /// Begins with one of `size` bytes, once all before it are complete. `object` ends in it: its header is at
-  /// `header`, and at `content` at least one byte of its content has arrived. Leaves what stands in for it.
+  /// Begins a value of `size` bytes after all earlier ones are complete. `object` ends in it: its header is
+  /// at `header`, and at least one byte of its content has arrived at `content`. Leaves the placeholder.
   void begin(std::string& object, size_t header, size_t content, size_t size);
-  /// Takes what belongs to the last one; gives back what follows it.
+  /// Takes the bytes of the last value; returns the bytes after it.
   std::string_view fill(std::string_view bytes);
-  /// Where the next bytes of the last one may be received instead; empty where that is not worth it. Never
-  /// more than have arrived.
+  /// Memory to receive the next bytes of the last value into; empty if that is not worth it. Never longer
+  /// than what has arrived.
   std::span<char> room();
-  /// So many bytes, perhaps none, are in the room that was given.
+  /// Reports that this many bytes (perhaps none) were received into room().
   void received(size_t size);
 
-  /// Whether the last one is still arriving.
+  /// Whether the last value is incomplete.
   bool incomplete() const { return missing_ > 0; }
-  /// By how many bytes the object is longer than what is left of it.
+  /// Bytes of the object held outside it.
   size_t elsewhere() const { return elsewhere_; }
-  /// All, in their order, for the decoder; then there are none.
+  /// Moves all values out, in order, for the decoder.
   std::vector<SetApart> take();
 
  private:
   std::vector<SetApart> values_;
   size_t elsewhere_ = 0;
-  size_t missing_ = 0;    // bytes of the last one
-  std::span<char> room_;  // its last bytes, which are to be received yet: no more than are missing
+  size_t missing_ = 0;    // missing bytes of the last value
+  std::span<char> room_;  // the part of its memory that is to be received into
 };
 
 }  // namespace bgtask::wire

@@ -52,7 +52,7 @@ MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
       return Progress::kNeedMore;
     }
     at_ += header.size + header.payload;
-    // Keys are values here, so this is coarse; decode_msgpack() counts what the limit means.
+    // Counts keys as values, so this is coarse; decode_msgpack() applies the exact limit.
     if (++values_ > 2 * limits_.elements) return Progress::kTooLarge;
     if (header.container) {
       if (depth_ >= limits_.depth) return Progress::kTooDeep;
@@ -64,8 +64,7 @@ MsgpackScanner::Progress MsgpackScanner::scan(std::string_view bytes) {
   return Progress::kNeedMore;
 }
 
-// Counts a value where it ends; a container that is not empty ends with its last value. True at the end of
-// all.
+// Counts a value at its end; a non-empty container ends with its last value. True at the end of the object.
 bool MsgpackScanner::value_ended(bool has_children) {
   if (has_children) return false;
   if (depth_ > 0 && left_[depth_ - 1] == 0) --depth_;  // the empty container itself

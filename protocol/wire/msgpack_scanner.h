@@ -1,5 +1,4 @@
-// Finds where a msgpack object ends, and what is wrong with it, before anything of it is decoded or allocated
-// for. Private to wire.
+// Finds the end of a msgpack object, and errors in it, before decoding or allocating. Private to wire.
 #pragma once
 
 #include <array>
@@ -13,24 +12,22 @@
 
 namespace bgtask::wire {
 
-/// Goes through the headers of one object, incrementally: no byte is looked at twice, whatever the pieces in
-/// which they arrive. A header that claims too much is refused when it is seen, not when its elements do not
-/// come.
+/// Scans the headers of one object incrementally: no byte is read twice, however the input is cut. A header
+/// that claims too much is refused when it is seen.
 class MsgpackScanner {
  public:
   enum class Progress { kNeedMore, kComplete, kTooDeep, kTooLarge, kMalformed };
 
   MsgpackScanner(DecodeLimits limits, size_t max_bytes) : limits_(limits), max_bytes_(max_bytes) {}
 
-  /// Continues in `bytes`, which begins with the object and has grown since the last call. What lies behind
-  /// end() may have become another value.
+  /// Continues in `bytes`, which begins with the object and has grown since the last call. The value at end()
+  /// may have been replaced.
   Progress scan(std::string_view bytes);
   /// After kComplete: the object's size.
   size_t end() const { return at_; }
-  /// After kNeedMore: so many bytes there will be at least; 0 where that is not known.
+  /// After kNeedMore: least total size of the object; 0 if unknown.
   size_t wanted() const { return wanted_; }
-  /// The last of which, so many, are a string or binary that begins at end() with its header; 0 if there is
-  /// none.
+  /// Number of these bytes that belong to a string or binary whose header is at end(); 0 if there is none.
   size_t content() const { return content_; }
 
  private:
@@ -55,8 +52,8 @@ class MsgpackScanner {
   std::array<uint64_t, 2 * kMaxDepth + 1> left_{};  // values still missing, a level each
 };
 
-/// Decodes what a scanner with the same limits has found to be one complete object. Those in `apart` are
-/// taken for what stands in their places; they are in the order of these.
+/// Decodes a complete object found by a scanner with the same limits. The values in `apart` replace their
+/// placeholders, in order.
 Result<Json> decode_scanned(std::string_view bytes, DecodeLimits limits, std::vector<SetApart> apart = {});
 
 }  // namespace bgtask::wire

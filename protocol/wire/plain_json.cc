@@ -41,7 +41,7 @@ class Builder {
       ++at_;
   }
 
-  // After '{' or '[' or an element: whether there is another one.
+  // After '{', '[' or an element: whether another element follows.
   bool another(char close) {
     blanks();
     if (*at_ == ',') {

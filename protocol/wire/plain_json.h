@@ -7,9 +7,8 @@
 
 namespace bgtask::wire {
 
-/// The value that `text` begins with. The text has been looked at: it is JSON without blanks around it, and
-/// has no escapes by number and no number that is long or has an exponent. Several times faster than a parser
-/// that trusts nothing.
+/// The value at the start of `text`, which must have been validated: JSON without surrounding blanks, numeric
+/// escapes, exponents or long numbers. Several times faster than a validating parser.
 Json plain_json(std::string_view text);
 
 }  // namespace bgtask::wire

@@ -12,8 +12,8 @@
 
 namespace bgtask {
 
-/// Why something could not be done: the word for programs, a sentence for people that names the thing and
-/// the remedy, the errno where the kernel said no (else 0), and details that belong in the error reply.
+/// Why a call failed: the word for programs, a sentence for people that names the thing and the remedy, the
+/// errno of the kernel (else 0), and details for the error reply.
 struct Failure {
   ErrorCode code = ErrorCode::kBadArgument;
   std::string message;
@@ -21,7 +21,7 @@ struct Failure {
   Json data = nullptr;
 };
 
-/// A value or a Failure. `if (!r) return fail(std::move(r).error());` hands a failure on.
+/// A value or a Failure. `if (!r) return fail(std::move(r).error());` passes a failure on.
 template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Failure> {
  public:
