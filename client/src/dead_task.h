@@ -1,4 +1,4 @@
-// Removing a task that has nobody to remove it.
+// Removing a task whose supervisor is dead.
 #pragma once
 
 #include "client/src/task_directory.h"
@@ -6,10 +6,9 @@
 
 namespace bgtask {
 
-/// Removes the directory of a task whose supervisor is dead: takes its lock, renames the directory to a
-/// hidden name, deletes the files in it (never following a link, never going deeper), then the directory.
-/// running: the lock cannot be had, or the child is alive; nothing was changed. not_found: somebody else did
-/// it.
+/// Removes the directory of a task whose supervisor is dead, under its lock; see taskdir::remove().
+/// running: a supervisor holds the lock, or the child is alive; nothing was changed. not_found: the directory
+/// has lost its name meanwhile.
 Status remove_dead_task(const PoolDirectory& pool, TaskDirectory&& task);
 
 }  // namespace bgtask

@@ -10,24 +10,13 @@
 
 #include "client/src/stream_names.h"
 #include "protocol/ring/output_reader.h"
+#include "protocol/taskdir/rings.h"
 #include "protocol/wire/methods.h"
 
 namespace bgtask {
 namespace {
 
 constexpr std::uint64_t kEverything = std::numeric_limits<std::uint64_t>::max();
-
-/// A mapping of a file that its owner truncates kills the reader. Nobody but the owner of the directory (and
-/// root) puts files there, so where that is the caller nobody else can do it.
-ring::Access access_to(const TaskDirectory& task) {
-  return task.owner == ::geteuid() ? ring::Access::kMap : ring::Access::kPread;
-}
-
-Json error_name(int error) {
-  if (error == 0) return nullptr;
-  const char* name = ::strerrorname_np(error);
-  return name != nullptr ? Json(name) : Json(std::to_string(error));
-}
 
 double seconds(std::uint64_t time_ns) {
   return static_cast<double>(time_ns) / 1e9;
@@ -84,19 +73,6 @@ void add_unindexed(std::vector<OutputChunk>& chunks, const ring::RingView& ring,
 
 }  // namespace
 
-Result<ring::RingView> open_ring(const TaskDirectory& task, int stream) {
-  const std::string name(wire::stream_name(stream));
-  const ring::Kind kind = stream == kData ? ring::Kind::kMessages : ring::Kind::kBytes;
-  return ring::RingView::open(task.fd.get(), name.c_str(), kind, access_to(task));
-}
-
-Json stream_document(const ring::RingView& ring) {
-  const ring::Positions now = ring.positions();
-  return {{"start", now.start},         {"consumed", now.consumed}, {"limit", now.limit},
-          {"lost", now.lost},           {"eof", now.eof},           {"error", error_name(now.error)},
-          {"capacity", ring.capacity()}};
-}
-
 ReadResult peek_bytes(const ring::RingView& ring, Range range) {
   const Span span = span_of(range, ring.positions());
   ring::ByteRead read = ring::read_bytes(ring, span.begin, span.count);
@@ -122,13 +98,13 @@ MessagesResult peek_messages(const ring::RingView& ring, Range range) {
 }
 
 Result<OutputRings> open_output(const TaskDirectory& task) {
-  auto index = ring::RingView::open(task.fd.get(), "index", ring::Kind::kIndex, access_to(task));
+  auto index = taskdir::open_index(task);
   if (!index) return fail(std::move(index).error());
-  auto out = open_ring(task, kStdout);
+  auto out = taskdir::open_ring(task, ring::StreamId::kStdout);
   if (!out) return fail(std::move(out).error());
-  auto err = open_ring(task, kStderr);
+  auto err = taskdir::open_ring(task, ring::StreamId::kStderr);
   if (!err) return fail(std::move(err).error());
-  auto data = open_ring(task, kData);
+  auto data = taskdir::open_ring(task, ring::StreamId::kData);
   if (!data) return fail(std::move(data).error());
   return OutputRings{std::move(*index), std::move(*out), std::move(*err), std::move(*data)};
 }

@@ -25,12 +25,6 @@ struct Range {
   std::optional<std::uint64_t> end;
 };
 
-/// The ring of stdout (1), stderr (2) or data (3). not_found where the rings are not files.
-Result<ring::RingView> open_ring(const TaskDirectory& task, int stream);
-
-/// A stream's part of the info document.
-Json stream_document(const ring::RingView& ring);
-
 ReadResult peek_bytes(const ring::RingView& ring, Range range);
 MessagesResult peek_messages(const ring::RingView& ring, Range range);
 

@@ -180,7 +180,7 @@ bool is_lost(const Failure& failure) {
 Result<ring::RingView> ring_of(TaskCore& task, int stream) {
   const Result<const TaskDirectory*> directory = task.directory();
   if (!directory) return fail(Failure(directory.error()));
-  return open_ring(**directory, stream);
+  return taskdir::open_ring(**directory, static_cast<ring::StreamId>(stream));
 }
 
 }  // namespace
@@ -236,7 +236,7 @@ Result<MessagesResult> read_data(TaskCore& task, Range range) {
 Result<Json> stream_info(TaskCore& task, int stream) {
   if (stream != kStdin) {
     const Result<ring::RingView> ring = ring_of(task, stream);
-    if (ring) return stream_document(*ring);
+    if (ring) return taskdir::stream_document(*ring);
     if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
   }
   Result<Json> live = task.call("stream_info", stream_param(stream));

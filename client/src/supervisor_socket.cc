@@ -12,6 +12,7 @@
 
 #include "protocol/io/files.h"
 #include "protocol/io/unix_socket.h"
+#include "protocol/taskdir/names.h"
 
 namespace bgtask {
 namespace {
@@ -23,7 +24,7 @@ std::string task_name(pid_t id) {
 /// Users other than the owner and root may only watch, and only where the task is shared with them.
 const char* endpoint_for(const TaskDirectory& task) {
   const uid_t caller = ::geteuid();
-  return caller == 0 || caller == task.owner ? "socket" : "read";
+  return caller == 0 || caller == task.owner ? taskdir::kControlSocket : taskdir::kReadSocket;
 }
 
 }  // namespace

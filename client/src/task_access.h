@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 
-#include "client/src/snapshot.h"
 #include "client/src/task_directory.h"
 #include "protocol/wire/result.h"
 

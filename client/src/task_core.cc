@@ -56,7 +56,7 @@ void TaskCore::set_id(pid_t id) noexcept {
 Result<const std::filesystem::path*> TaskCore::pool_path() {
   if (pool_) return &pool_->path;
   if (!pool_path_) {
-    Result<std::filesystem::path> path = default_pool_path();
+    Result<std::filesystem::path> path = taskdir::default_pool_path();
     if (!path) return fail(std::move(path).error());
     pool_path_ = std::move(*path);
   }
@@ -67,7 +67,7 @@ Result<const PoolDirectory*> TaskCore::pool() {
   if (!pool_) {
     const Result<const std::filesystem::path*> path = pool_path();
     if (!path) return fail(Failure(path.error()));
-    Result<PoolDirectory> opened = open_pool(**path);
+    Result<PoolDirectory> opened = taskdir::open_pool(**path);
     if (!opened) return fail(std::move(opened).error());
     pool_path_ = opened->path;
     pool_ = std::make_shared<const PoolDirectory>(std::move(*opened));

@@ -18,7 +18,6 @@
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
 #include "client/src/ring_reading.h"
-#include "client/src/snapshot.h"
 #include "client/src/task_directory.h"
 #include "protocol/wire/result.h"
 

@@ -15,6 +15,7 @@
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 #include "protocol/io/pidfd.h"
+#include "protocol/taskdir/names.h"
 
 namespace bgtask {
 namespace {
@@ -77,7 +78,7 @@ void clean_up_failed_start(const PoolDirectory& pool, const FailedStart& start) 
   if (Result<TaskDirectory> task = open_task(pool, start.supervisor);
       task && is_of_failed_start(*task, start.since))
     static_cast<void>(remove_dead_task(pool, std::move(*task)));
-  collect_remains_of(pool, wire::hidden_name(start.spec));
+  collect_remains_of(pool, taskdir::unpublished_name(start.spec.token));
 }
 
 }  // namespace bgtask

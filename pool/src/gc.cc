@@ -1,20 +1,15 @@
 #include "pool/src/gc.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "client/src/dead_task.h"
-#include "protocol/io/directory_names.h"
-#include "protocol/io/files.h"
+#include "protocol/taskdir/removal.h"
 
 namespace bgtask {
 namespace {
@@ -22,11 +17,6 @@ namespace {
 // A directory is made first and its lock next. One that is still without a lock after this time never gets
 // one.
 constexpr time_t kUnlockedAge = 60;
-
-// None if the directory cannot be read.
-std::vector<std::string> names_in(int dir_fd) {
-  return io::directory_names(dir_fd).value_or(std::vector<std::string>());
-}
 
 bool is_dead(const TaskDirectory& task) {
   Result<bool> alive = supervisor_alive(task);
@@ -38,7 +28,7 @@ bool is_dead(const TaskDirectory& task) {
 bool child_is_gone(const TaskDirectory& task) {
   Result<Json> snapshot = read_snapshot(task, false);
   if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
-  const Result<std::optional<bool>> alive = child_alive(*snapshot);
+  const Result<std::optional<bool>> alive = taskdir::child_alive(*snapshot);
   return alive && *alive == false;
 }
 
@@ -62,27 +52,23 @@ std::optional<TaskDirectory> open_remains(const PoolDirectory& pool, const std::
   return task;
 }
 
-// Whether it is ours to remove: `lock` then holds the lock, or nothing where there is none: of what was
-// withdrawn it is the last to go, and what is being made has it within that time.
-bool seize(const TaskDirectory& task, bool abandoned, time_t changed, io::UniqueFd* lock) {
-  lock->reset(::openat(task.fd.get(), "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!*lock) return errno == ENOENT && (abandoned || ::time(nullptr) - changed > kUnlockedAge);
-  struct stat st {};
-  if (::fstat(lock->get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
-  return io::try_flock(lock->get(), LOCK_EX) == 0;
+// Whether it may be removed; `lock` then holds the lock, or nothing where there is none. The lock is the last
+// file to go, so remains of a removal may have none; a directory that is being made soon has one.
+bool seize(const TaskDirectory& task, const std::string& name, bool withdrawn, time_t changed,
+           io::UniqueFd* lock) {
+  Result<io::UniqueFd> taken = taskdir::take_lock_at_once(task.fd.get(), name);
+  if (taken) *lock = std::move(*taken);
+  if (taken || taken.error().code != ErrorCode::kNotFound) return taken.has_value();
+  return withdrawn || ::time(nullptr) - changed > kUnlockedAge;
 }
 
-void remove_remains(const PoolDirectory& pool, const std::string& name, bool abandoned) {
+void remove_remains(const PoolDirectory& pool, const std::string& name, bool withdrawn) {
   time_t changed = 0;
   std::optional<TaskDirectory> task = open_remains(pool, name, &changed);
   io::UniqueFd lock;
-  if (!task || !seize(*task, abandoned, changed, &lock) || !child_is_gone(*task)) return;
-  // Only what lies in it, nothing deeper: a task's directory has no directories.
-  for (const std::string& file : names_in(task->fd.get())) {
-    if (file != "lock") ::unlinkat(task->fd.get(), file.c_str(), 0);
-  }
-  ::unlinkat(task->fd.get(), "lock", 0);
-  ::unlinkat(pool.fd.get(), name.c_str(), AT_REMOVEDIR);
+  if (!task || !seize(*task, name, withdrawn, changed, &lock) || !child_is_gone(*task)) return;
+  taskdir::Place place{pool.fd.get(), task->fd.get(), name};
+  static_cast<void>(taskdir::remove(place));
 }
 
 }  // namespace
@@ -94,10 +80,11 @@ Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool) {
   for (pid_t id : *ids) {
     if (remove_task(pool, id)) removed.push_back(id);
   }
-  for (const std::string& name : names_in(pool.fd.get())) {
-    const bool withdrawn = name.starts_with(".del-");
-    if (withdrawn || name.starts_with(".tmp-")) remove_remains(pool, name, withdrawn);
-  }
+  const taskdir::HiddenNames hidden = list_hidden(pool);
+  for (const std::string& name : hidden.withdrawn)
+    remove_remains(pool, name, true);
+  for (const std::string& name : hidden.unpublished)
+    remove_remains(pool, name, false);
   return removed;
 }
 

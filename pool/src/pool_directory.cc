@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 #include "protocol/io/files.h"
 #include "protocol/io/unique_fd.h"
+#include "protocol/taskdir/default_pool.h"
 
 namespace bgtask {
 namespace {
@@ -64,15 +64,9 @@ Status make_pool_directory(const std::filesystem::path& given, const MkdirIfMiss
   return set;
 }
 
-std::optional<MkdirIfMissing> default_pool_mode(const std::filesystem::path& path) {
-  constexpr mode_t kRootsPool = 0755;  // users' own pools lie in it
-  constexpr mode_t kUsersPool = 0700;
-  if (const char* named = ::secure_getenv("BGTASK_POOL"); named != nullptr && *named != '\0')
-    return std::nullopt;
-  if (::geteuid() == 0) return MkdirIfMissing{kRootsPool, {}, {}};
-  const char* runtime = ::secure_getenv("XDG_RUNTIME_DIR");
-  if (runtime == nullptr || path != std::filesystem::path(runtime) / "bgtask") return std::nullopt;
-  return MkdirIfMissing{kUsersPool, {}, {}};
+std::optional<MkdirIfMissing> default_pool_mode() {
+  const std::optional<mode_t> mode = taskdir::default_pool().make_with;
+  return mode ? std::optional(MkdirIfMissing{*mode, {}, {}}) : std::nullopt;
 }
 
 }  // namespace bgtask

@@ -15,7 +15,7 @@ namespace bgtask {
 /// failure.
 Status make_pool_directory(const std::filesystem::path& path, const MkdirIfMissing& how);
 
-/// How the default pool at `path` is to be made if it is missing; nothing where that is for others to do.
-std::optional<MkdirIfMissing> default_pool_mode(const std::filesystem::path& path);
+/// How to make a missing default pool; nothing where root or the caller has to make it.
+std::optional<MkdirIfMissing> default_pool_mode();
 
 }  // namespace bgtask

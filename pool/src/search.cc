@@ -10,7 +10,6 @@
 #include <tuple>
 #include <utility>
 
-#include "client/src/snapshot.h"
 #include "client/src/task_access.h"
 #include "client/src/task_directory.h"
 #include "client/src/throwing.h"

@@ -12,6 +12,7 @@
 #include "pool/src/pool_directory.h"
 #include "pool/src/pool_impl.h"
 #include "pool/src/spawn_request.h"
+#include "protocol/taskdir/names.h"
 
 namespace bgtask {
 namespace {
@@ -34,13 +35,13 @@ Task launched(const std::shared_ptr<const PoolDirectory>& pool, const PoolOption
 
 TaskPool::TaskPool(std::filesystem::path path, PoolOptions options) {
   if (options.mkdir_if_missing) value_or_throw(make_pool_directory(path, *options.mkdir_if_missing));
-  auto directory = std::make_shared<const PoolDirectory>(value_or_throw(open_pool(path)));
+  auto directory = std::make_shared<const PoolDirectory>(value_or_throw(taskdir::open_pool(path)));
   impl_ = std::make_shared<const Impl>(Impl{std::move(directory), std::move(options)});
 }
 
 TaskPool TaskPool::default_pool(PoolOptions options) {
-  std::filesystem::path path = value_or_throw(default_pool_path());
-  if (!options.mkdir_if_missing) options.mkdir_if_missing = default_pool_mode(path);
+  std::filesystem::path path = value_or_throw(taskdir::default_pool_path());
+  if (!options.mkdir_if_missing) options.mkdir_if_missing = default_pool_mode();
   return TaskPool(std::move(path), std::move(options));
 }
 
@@ -61,7 +62,7 @@ const std::filesystem::path& TaskPool::path() const noexcept {
 }
 
 std::filesystem::path TaskPool::socket_path(pid_t pid) const {
-  return path() / std::to_string(pid) / "socket";
+  return path() / std::to_string(pid) / taskdir::kControlSocket;
 }
 
 Task TaskPool::adopt(pid_t pid) const {

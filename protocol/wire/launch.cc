@@ -105,11 +105,6 @@ tl::unexpected<Failure> bad_spec(const std::string& why) {
 
 }  // namespace
 
-// Half of the token: who may list the pool is not told the whole.
-std::string hidden_name(const LaunchSpec& spec) {
-  return ".tmp-" + spec.token.substr(0, spec.token.size() / 2);
-}
-
 Json to_json(const LaunchSpec& spec) {
   return Json{{"launch", kLaunchVersion},
               {"exec", spec.exec},

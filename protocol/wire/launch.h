@@ -72,9 +72,6 @@ struct LaunchSpec {
       adopt;  ///< take over this dead task instead (everything else but pool_path is ignored)
 };
 
-/// The name in the pool of the new task's directory until it is complete and gets the task's id.
-std::string hidden_name(const LaunchSpec& spec);
-
 Json to_json(const LaunchSpec& spec);
 /// bad_argument naming the member that is missing or wrong; version_mismatch.
 Result<LaunchSpec> launch_spec(const Json& document);

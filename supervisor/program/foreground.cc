@@ -11,6 +11,7 @@
 #include <string>
 
 #include "protocol/io/safe_directory.h"
+#include "protocol/taskdir/default_pool.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/launch.h"
 #include "supervisor/program/startup.h"
@@ -52,15 +53,6 @@ int usage_error(const std::string& what) {
   return kOwnFailure;
 }
 
-std::string default_pool() {
-  const char* named = std::getenv("BGTASK_POOL");
-  if (named != nullptr && *named != '\0') return named;
-  if (::geteuid() == 0) return "/var/run/bgtask";
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && *runtime != '\0') return std::string(runtime) + "/bgtask";
-  return "/var/run/bgtask/" + std::to_string(::geteuid());
-}
-
 bool parse_size(const char* text, uint64_t& size) {
   char* end = nullptr;
   errno = 0;
@@ -79,7 +71,7 @@ int parse(int argc, char** argv, Options& options) {
       {"stdin", no_argument, nullptr, kStdin},         {"help", no_argument, nullptr, kHelp},
       {"version", no_argument, nullptr, kVersion},     {nullptr, 0, nullptr, 0}};
   options.spec.stdin_pipe = false;
-  options.pool = default_pool();
+  options.pool = taskdir::default_pool().path;
   for (int found; (found = ::getopt_long(argc, argv, "+", kOptions, nullptr)) != -1;) {
     switch (found) {
       case kPool:

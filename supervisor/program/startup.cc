@@ -19,6 +19,7 @@
 #include "protocol/io/files.h"
 #include "protocol/io/random_token.h"
 #include "protocol/io/uv_handles.h"
+#include "protocol/taskdir/names.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "supervisor/program/memory_reserve.h"
@@ -185,8 +186,8 @@ std::optional<gid_t> group_of(const wire::LaunchSpec& spec) {
 }
 
 bool begin_new(Service& service, Startup& startup) {
-  auto files =
-      TaskFiles::create(std::move(startup.pool), wire::hidden_name(startup.spec), group_of(startup.spec));
+  auto files = TaskFiles::create(std::move(startup.pool), taskdir::unpublished_name(startup.spec.token),
+                                 group_of(startup.spec));
   if (!files) {
     startup.report(fail(std::move(files).error()));
     return false;

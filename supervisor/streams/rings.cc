@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/taskdir/names.h"
+
 namespace bgtask::supervisor {
 namespace {
 
@@ -36,10 +38,11 @@ struct Wanted {
 
 std::vector<Wanted> wanted_rings(const ring::Geometry& geometry) {
   uint64_t messages = ring::MessageRing::capacity_for(geometry.capacity);
-  return {{"stdout", ring::Kind::kBytes, geometry.capacity},
-          {"stderr", ring::Kind::kBytes, geometry.capacity},
-          {"data", ring::Kind::kMessages, messages},
-          {"index", ring::Kind::kIndex, ring::IndexRing::capacity_for(2 * geometry.capacity + messages)}};
+  return {
+      {taskdir::ring_name(StreamId::kStdout), ring::Kind::kBytes, geometry.capacity},
+      {taskdir::ring_name(StreamId::kStderr), ring::Kind::kBytes, geometry.capacity},
+      {taskdir::ring_name(StreamId::kData), ring::Kind::kMessages, messages},
+      {taskdir::kIndex, ring::Kind::kIndex, ring::IndexRing::capacity_for(2 * geometry.capacity + messages)}};
 }
 
 uint64_t published_limit(const Json& published, const char* stream) {

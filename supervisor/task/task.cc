@@ -5,6 +5,7 @@
 #include <csignal>
 #include <utility>
 
+#include "protocol/taskdir/names.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "supervisor/processes/adoption.h"
@@ -53,7 +54,7 @@ Status Task::prepare() {
   if (!rings) return fail(std::move(rings).error());
   use(std::move(*rings));
   if (spec_.rings_in_memory) return {};
-  for (const char* ring : {"stdout", "stderr", "data", "index"}) {
+  for (const char* ring : taskdir::kRings) {
     if (Status shared = files_.share(ring); !shared) return shared;
   }
   return {};

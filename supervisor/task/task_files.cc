@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -12,10 +11,11 @@
 #include <cstdio>
 #include <ctime>
 
-#include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
-#include "protocol/io/random_token.h"
 #include "protocol/io/unix_socket.h"
+#include "protocol/taskdir/liveness.h"
+#include "protocol/taskdir/names.h"
+#include "protocol/taskdir/removal.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
@@ -25,10 +25,7 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr size_t kMaxLaunch = 64 << 20;
 constexpr off_t kMaxLog = 128 << 10;
-// Beyond PID_MAX_LIMIT (include/linux/threads.h: 4 * 1024 * 1024): an id that can never be a pid.
-constexpr int kFirstAsideId = 4 * 1024 * 1024 + 1;
 constexpr int kAsideTries = 10'000;
-constexpr int kLockTries = 20;
 
 Result<io::UniqueFd> open_directory(int pool, const std::string& name) {
   io::UniqueFd fd(::openat(pool, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -41,38 +38,10 @@ bool belongs_to_us(int fd) {
   return ::fstat(fd, &st) == 0 && st.st_uid == ::geteuid();
 }
 
-// Whoever looks whether a task is alive holds a shared lock for a moment; a supervisor holds its lock for
-// good.
-bool try_lock(int fd) {
-  constexpr timespec kPause{0, 5'000'000};
-  for (int attempt = 0; attempt < kLockTries; ++attempt) {
-    if (io::try_flock(fd, LOCK_EX) == 0) return true;
-    if (errno != EWOULDBLOCK) return false;
-    ::nanosleep(&kPause, nullptr);
-  }
-  errno = EWOULDBLOCK;
-  return false;
-}
-
-Status remove_entries(int directory) {
-  auto names = io::own_names(directory);
-  if (!names && names.error().code == ErrorCode::kNotFound) return {};  // the directory itself is removed
-  if (!names) return fail(std::move(names).error());
-  // The lock last: what is left by one who was killed here can then be seen to be nobody's.
-  std::erase(*names, "lock");
-  names->emplace_back("lock");
-  for (const std::string& name : *names) {
-    if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
-      return fail_errno("cannot remove '" + name + "'", errno);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 const char* TaskFiles::name_of(Endpoint endpoint) {
-  return endpoint == Endpoint::kControl ? "socket" : "read";
+  return endpoint == Endpoint::kControl ? taskdir::kControlSocket : taskdir::kReadSocket;
 }
 
 Result<TaskFiles> TaskFiles::create(io::UniqueFd pool_fd, std::string name, std::optional<gid_t> group) {
@@ -110,12 +79,11 @@ Result<TaskFiles> TaskFiles::take_over(io::UniqueFd pool_fd, pid_t former_id) {
   if (!belongs_to_us(files.directory())) {
     return fail(ErrorCode::kDenied, "task " + files.name_ + " belongs to another user");
   }
-  files.lock_.reset(::openat(files.directory(), "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!files.lock_) return fail_errno("cannot open the lock of task " + files.name_, errno);
-  if (!try_lock(files.lock_.get())) {
-    return fail(ErrorCode::kRunning,
-                "task " + files.name_ + " has a living supervisor: there is nothing to adopt");
-  }
+  auto lock = taskdir::take_lock(files.directory(), "task " + files.name_);
+  if (!lock && lock.error().code == ErrorCode::kRunning)
+    lock.error().message += ": there is nothing to adopt";
+  if (!lock) return fail(std::move(lock).error());
+  files.lock_ = std::move(*lock);
   return files;
 }
 
@@ -138,7 +106,7 @@ Status TaskFiles::share(const char* name) const {
 Result<io::UniqueFd> TaskFiles::listen(Endpoint endpoint) {
   // Under a temporary name it is ours alone; it gets what it is to have before anybody looks for it. In a
   // directory that nobody knows yet every name is such a one.
-  const std::string name = name_of(endpoint), fresh = out_of_sight() ? name : name + ".new";
+  const std::string name = name_of(endpoint), fresh = out_of_sight() ? name : taskdir::fresh_name(name);
   if (!out_of_sight()) ::unlinkat(directory(), fresh.c_str(), 0);
   auto fd = io::listen_at(directory(), fresh.c_str(), kBacklog);
   if (!fd) return fd;
@@ -165,29 +133,25 @@ bool TaskFiles::in_place(Endpoint endpoint) const {
 }
 
 bool TaskFiles::has_status() const {
-  return ::faccessat(directory(), "status", F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+  return ::faccessat(directory(), taskdir::kStatus, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 Status TaskFiles::keep_lock() {
   struct stat held {
   }, named{};
   if (::fstat(lock_.get(), &held) != 0) return fail_errno("cannot examine the lock", errno);
-  if (::fstatat(directory(), "lock", &named, AT_SYMLINK_NOFOLLOW) == 0) {
+  if (::fstatat(directory(), taskdir::kLock, &named, AT_SYMLINK_NOFOLLOW) == 0) {
     if (held.st_ino == named.st_ino) return {};
     return fail(ErrorCode::kExists, "the lock was replaced by somebody else's");
   }
-  ::unlinkat(directory(), "lock.new", 0);
+  ::unlinkat(directory(), taskdir::kFreshLock, 0);
   return make_lock();
 }
 
-// Held before it has its name: nobody ever finds it free, and takes the directory for a dead supervisor's.
 Status TaskFiles::make_lock() {
-  io::UniqueFd lock(::openat(directory(), "lock.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!lock || !try_lock(lock.get()) ||
-      ::renameat2(directory(), "lock.new", directory(), "lock", RENAME_NOREPLACE) != 0) {
-    return fail_errno("cannot make and hold the lock file", errno);
-  }
-  lock_ = std::move(lock);
+  auto lock = taskdir::make_lock(directory());
+  if (!lock) return fail(std::move(lock).error());
+  lock_ = std::move(*lock);
   return {};
 }
 
@@ -215,10 +179,10 @@ Status TaskFiles::move_aside(const std::string& name) {
   };
   auto directory = open_directory(pool_.get(), name);
   if (!directory || !belongs_to_us(directory->get())) return not_ours();
-  io::UniqueFd lock(::openat(directory->get(), "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!lock || !try_lock(lock.get())) return not_ours();
+  const auto lock = taskdir::take_lock(directory->get(), "task " + name);
+  if (!lock) return not_ours();
   for (int i = 0; i < kAsideTries; ++i) {
-    std::string aside = std::to_string(kFirstAsideId + i);
+    std::string aside = std::to_string(taskdir::kFirstAsideId + i);
     if (::renameat2(pool_.get(), name.c_str(), pool_.get(), aside.c_str(), RENAME_NOREPLACE) != 0) {
       if (errno == EEXIST) continue;
       return fail_errno("cannot move the dead task '" + name + "' aside", errno);
@@ -227,7 +191,7 @@ Status TaskFiles::move_aside(const std::string& name) {
     dead.directory_ = std::move(*directory);
     if (auto status = dead.read_status()) {
       (*status)["former_pids"].push_back(std::atoi(name.c_str()));
-      (*status)["pid"] = kFirstAsideId + i;
+      (*status)["pid"] = taskdir::kFirstAsideId + i;
       static_cast<void>(dead.write_status(*status));  // it is found under its new name in any case
     }
     return {};
@@ -236,29 +200,30 @@ Status TaskFiles::move_aside(const std::string& name) {
 }
 
 Status TaskFiles::write_status(const Json& document) {
-  return io::replace_file(directory(), "status", wire::encode_json(document) + "\n", shared_mode());
+  return io::replace_file(directory(), taskdir::kStatus, wire::encode_json(document) + "\n", shared_mode());
 }
 
 Result<Json> TaskFiles::read_status() const {
-  auto text = io::read_file(directory(), "status", wire::kMaxStatusFile);
+  auto text = io::read_file(directory(), taskdir::kStatus, wire::kMaxStatusFile);
   if (!text) return fail(std::move(text).error());
   return wire::decode_json(*text, wire::reply_limits());
 }
 
 Status TaskFiles::write_launch(std::string_view encoded) {
-  return io::replace_file(directory(), "launch", encoded);
+  return io::replace_file(directory(), taskdir::kLaunch, encoded);
 }
 
 Result<std::string> TaskFiles::read_launch() const {
-  return io::read_file(directory(), "launch", kMaxLaunch);
+  return io::read_file(directory(), taskdir::kLaunch, kMaxLaunch);
 }
 
 void TaskFiles::log(std::string_view line) {
-  io::UniqueFd fd(::openat(directory(), "log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  io::UniqueFd fd(
+      ::openat(directory(), taskdir::kLog, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return;
   struct stat st {};
   if (::fstat(fd.get(), &st) == 0 && st.st_size > kMaxLog)
-    ::renameat(directory(), "log", directory(), "log.old");  // this line is the last one there
+    ::renameat(directory(), taskdir::kLog, directory(), taskdir::kOldLog);  // this line is the last one there
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   tm utc{};
@@ -276,41 +241,11 @@ bool TaskFiles::on_disk() const {
   return fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
 }
 
-Result<bool> TaskFiles::in_place() const {
-  struct stat named {};
-  struct stat own {};
-  if (::fstat(directory(), &own) != 0) return fail_errno("cannot examine the task directory", errno);
-  if (::fstatat(pool_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno == ENOENT) return false;
-    return fail_errno("cannot examine the task directory's name", errno);
-  }
-  return named.st_dev == own.st_dev && named.st_ino == own.st_ino;
-}
-
 Status TaskFiles::remove() {
-  // Where somebody has removed or moved it, or has put something else there, the name is not ours to touch.
-  auto place = in_place();
-  if (!place) return fail(std::move(place).error());
-  bool named = *place;
-  if (named && !out_of_sight()) {
-    std::string hidden = ".del-" + io::random_token().value_or(std::to_string(::getpid()));
-    named = ::renameat(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str()) == 0;
-    if (!named && errno != ENOENT) return fail_errno("cannot withdraw the task directory", errno);
-    if (named) std::swap(name_, hidden);
-    if (Status emptied = remove_entries(directory()); !emptied) {
-      // Still somebody's task: he shall find it again and may try again.
-      if (named &&
-          ::renameat2(pool_.get(), name_.c_str(), pool_.get(), hidden.c_str(), RENAME_NOREPLACE) == 0)
-        name_ = hidden;
-      return emptied;
-    }
-  } else if (Status emptied = remove_entries(directory()); !emptied) {
-    return emptied;
-  }
-  if (named && ::unlinkat(pool_.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
-    return fail_errno("cannot remove the task directory", errno);
-  }
-  return {};
+  taskdir::Place place{pool_.get(), directory(), name_};
+  Status removed = taskdir::remove(place);
+  name_ = std::move(place.name);
+  return removed;
 }
 
 }  // namespace bgtask::supervisor

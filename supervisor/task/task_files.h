@@ -77,7 +77,6 @@ class TaskFiles {
   TaskFiles() = default;
   Status open_to_group() const;
   Status move_aside(const std::string& name);
-  Result<bool> in_place() const;  // the name still is this directory's
 
   mode_t shared_mode() const { return group_ ? 0640 : 0600; }
 

@@ -76,7 +76,7 @@ PoolTest::~PoolTest() {
 }
 
 PoolDirectory PoolTest::pool() const {
-  Result<PoolDirectory> pool = open_pool(path_);
+  Result<PoolDirectory> pool = taskdir::open_pool(path_);
   if (!pool) throw std::runtime_error(pool.error().message);
   return std::move(*pool);
 }

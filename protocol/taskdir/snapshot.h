@@ -1,15 +1,16 @@
-// What a task has published, parsed as far as it is asked for.
+// The info document that a task has published, parsed as far as it is asked for.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
-#include "client/src/task_directory.h"
+#include "protocol/ring/ring_view.h"
+#include "protocol/taskdir/task_directory.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/json_members.h"
 #include "protocol/wire/result.h"
 
-namespace bgtask {
+namespace bgtask::taskdir {
 
 class Snapshot {
  public:
@@ -39,4 +40,10 @@ class Snapshot {
 /// Replaces stream positions by those of this moment, from the rings. not_found where the rings are gone.
 Status add_positions(const TaskDirectory& task, Json& document);
 
-}  // namespace bgtask
+/// The whole document of a Snapshot, with positions of this moment unless `with_streams` is false.
+Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams = true);
+
+/// A stream's part of the info document, from its ring.
+Json stream_document(const ring::RingView& ring);
+
+}  // namespace bgtask::taskdir

@@ -4,10 +4,11 @@
 
 #include <string>
 
-#include "client/src/task_directory.h"
+#include "protocol/taskdir/liveness.h"
+#include "protocol/taskdir/snapshot.h"
 #include "tests/client/support.h"
 
-namespace bgtask {
+namespace bgtask::taskdir {
 namespace {
 
 namespace fs = std::filesystem;
@@ -15,7 +16,7 @@ using test::name_child;
 using test::Sleeper;
 using test::status_document;
 
-class Snapshot : public test::PoolTest {
+class SnapshotTest : public test::PoolTest {
  protected:
   Result<Json> read(pid_t id, bool with_streams = true) {
     return read_snapshot(*open_task(pool(), id), with_streams);
@@ -26,14 +27,14 @@ class Snapshot : public test::PoolTest {
   }
 };
 
-TEST_F(Snapshot, IsWhatWasPublishedWhileTheSupervisorLives) {
+TEST_F(SnapshotTest, IsWhatWasPublishedWhileTheSupervisorLives) {
   make_task(10, status_document(10, nullptr, "exited"));
   make_rings(10, "");
   const io::UniqueFd held = hold_lock(10);
   EXPECT_EQ(read(10)->at("status").at("state"), "exited");
 }
 
-TEST_F(Snapshot, ALostTaskRunsIfItsChildDoes) {
+TEST_F(SnapshotTest, ALostTaskRunsIfItsChildDoes) {
   Sleeper child;
   Json status = status_document(10);
   name_child(status, child.pid());
@@ -46,28 +47,7 @@ TEST_F(Snapshot, ALostTaskRunsIfItsChildDoes) {
   EXPECT_EQ(read(10)->at("status").at("state"), "lost");
 }
 
-TEST_F(Snapshot, AReusedPidIsNotTheChild) {
-  Sleeper child;
-  Json status = status_document(10);
-  name_child(status, child.pid());
-  EXPECT_EQ(child_alive(status), true);
-  Json other_start = status;
-  other_start["supervision"]["child_start"] = 1;
-  EXPECT_EQ(child_alive(other_start), false);
-  Json other_boot = status;
-  other_boot["supervision"]["boot_id"] = "00000000-0000-0000-0000-000000000000";
-  EXPECT_EQ(child_alive(other_boot), false);
-  for (const Json& nonsense : {Json(), Json("x"), Json(-1), Json::array()}) {
-    Json wrong = status;
-    wrong["child_pid"] = nonsense;
-    EXPECT_EQ(child_alive(wrong), false);
-    wrong = status;
-    wrong["supervision"] = nonsense;
-    EXPECT_EQ(child_alive(wrong), false);
-  }
-}
-
-TEST_F(Snapshot, PositionsComeFromTheRings) {
+TEST_F(SnapshotTest, PositionsComeFromTheRings) {
   make_task(10, status_document(10));
   make_rings(10, "hello world", "", 5);
   const Json streams = read(10)->at("streams");
@@ -80,14 +60,14 @@ TEST_F(Snapshot, PositionsComeFromTheRings) {
   EXPECT_EQ(read(10, false)->at("streams").at("stdout").at("limit"), 7) << "published";
 }
 
-TEST_F(Snapshot, PositionsOfMemoryRingsArePublished) {
+TEST_F(SnapshotTest, PositionsOfMemoryRingsArePublished) {
   Json status = status_document(10);
   status["persistent"] = false;
   make_task(10, status);
   EXPECT_EQ(read(10)->at("streams").at("stdout").at("limit"), 7);
 }
 
-TEST_F(Snapshot, IsNotFoundBeforeTheStartAndDuringADelete) {
+TEST_F(SnapshotTest, IsNotFoundBeforeTheStartAndDuringADelete) {
   make_task(10);
   EXPECT_EQ(error(10), "not_found");
   make_task(11, status_document(11));
@@ -100,7 +80,7 @@ TEST_F(Snapshot, IsNotFoundBeforeTheStartAndDuringADelete) {
   EXPECT_EQ(error(12), "not_found");
 }
 
-TEST_F(Snapshot, HostileStatusFilesAreNamedAtOnce) {
+TEST_F(SnapshotTest, HostileStatusFilesAreNamedAtOnce) {
   const auto start = std::chrono::steady_clock::now();
   const auto task_with = [this](pid_t id, const std::string& status) {
     make_task(id);
@@ -127,7 +107,7 @@ TEST_F(Snapshot, HostileStatusFilesAreNamedAtOnce) {
   EXPECT_LT(test::seconds_since(start), 20);
 }
 
-TEST_F(Snapshot, HostileRingsLeaveThePublishedPositions) {
+TEST_F(SnapshotTest, HostileRingsLeaveThePublishedPositions) {
   make_task(10, status_document(10));
   make_rings(10, "hello");
   fs::remove(task_path(10) / "stdout");
@@ -141,7 +121,7 @@ TEST_F(Snapshot, HostileRingsLeaveThePublishedPositions) {
   EXPECT_EQ(read(10)->at("streams").at("stdout").at("limit"), 7);
 }
 
-TEST_F(Snapshot, DocumentsOfAnyShapeAreTaken) {
+TEST_F(SnapshotTest, DocumentsOfAnyShapeAreTaken) {
   make_task(10);
   make_rings(10, "hello");
   for (const char* text :
@@ -155,4 +135,4 @@ TEST_F(Snapshot, DocumentsOfAnyShapeAreTaken) {
 }
 
 }  // namespace
-}  // namespace bgtask
+}  // namespace bgtask::taskdir

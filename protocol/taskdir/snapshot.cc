@@ -1,4 +1,6 @@
-#include "client/src/snapshot.h"
+#include "protocol/taskdir/snapshot.h"
+
+#include <string.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -6,16 +8,14 @@
 #include <string>
 #include <utility>
 
-#include "client/src/ring_reading.h"
-#include "client/src/stream_names.h"
-#include "client/src/task_directory.h"
 #include "protocol/io/files.h"
-#include "protocol/io/process_stat.h"
+#include "protocol/taskdir/liveness.h"
+#include "protocol/taskdir/names.h"
+#include "protocol/taskdir/rings.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
-#include "protocol/wire/methods.h"
 
-namespace bgtask {
+namespace bgtask::taskdir {
 namespace {
 
 /// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
@@ -31,6 +31,12 @@ void make(Json& member, const Json& like) {
   if (member.type() != like.type()) member = like;
 }
 
+Json error_name(int error) {
+  if (error == 0) return nullptr;
+  const char* name = ::strerrorname_np(error);
+  return name != nullptr ? Json(name) : Json(std::to_string(error));
+}
+
 Status check_version(const Json& version, const std::string& what) {
   if (!version.is_number_integer() || version <= wire::kProtocolVersion) return {};
   return fail(ErrorCode::kVersionMismatch,
@@ -42,7 +48,7 @@ Status check_version(const Json& version, const std::string& what) {
 
 Result<Snapshot> Snapshot::read(const TaskDirectory& task) {
   const auto what = [&] { return "the status of task " + std::to_string(task.id); };
-  Result<std::string> text = io::read_file(task.fd.get(), "status", wire::kMaxStatusFile, &task.owner);
+  Result<std::string> text = io::read_file(task.fd.get(), kStatus, wire::kMaxStatusFile, &task.owner);
   if (!text) return fail(std::move(text).error());
   Result<wire::JsonMembers> members = wire::JsonMembers::of(std::move(*text), wire::reply_limits());
   if (!members) {
@@ -111,14 +117,22 @@ Json Snapshot::document() const {
   return document;
 }
 
+Json stream_document(const ring::RingView& ring) {
+  const ring::Positions now = ring.positions();
+  return {{"start", now.start},         {"consumed", now.consumed}, {"limit", now.limit},
+          {"lost", now.lost},           {"eof", now.eof},           {"error", error_name(now.error)},
+          {"capacity", ring.capacity()}};
+}
+
 Status add_positions(const TaskDirectory& task, Json& document) {
   const auto persistent = document.find("persistent");
   if (persistent != document.end() && *persistent == false) return {};
   Json& streams = document["streams"];
-  for (const int stream : {kStdout, kStderr, kData}) {
+  for (const ring::StreamId stream :
+       {ring::StreamId::kStdout, ring::StreamId::kStderr, ring::StreamId::kData}) {
     const Result<ring::RingView> ring = open_ring(task, stream);
     if (ring) {
-      streams[std::string(wire::stream_name(stream))] = stream_document(*ring);
+      streams[ring_name(stream)] = stream_document(*ring);
     } else if (ring.error().code == ErrorCode::kNotFound) {
       return fail(Failure(ring.error()));  // a delete is under way
     }
@@ -136,23 +150,4 @@ Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams) {
   return document;
 }
 
-Result<std::optional<bool>> child_alive(const Json& snapshot) {
-  const auto child = snapshot.find("child_pid");
-  const auto supervision = snapshot.find("supervision");
-  if (child == snapshot.end() || !child->is_number_integer()) return false;
-  if (supervision == snapshot.end() || !supervision->is_object()) return false;
-  const auto boot_id = supervision->find("boot_id");
-  const auto start = supervision->find("child_start");
-  if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
-    return false;
-
-  const Result<std::string> boot = io::boot_id();
-  if (!boot) return unknown(boot.error());
-  if (*boot_id != *boot) return false;
-  const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
-  if (!process && process.error().code != ErrorCode::kNotFound) return unknown(process.error());
-  // A zombie has ended; its new parent merely has not looked yet.
-  return process && process->start_ticks == start->get<std::uint64_t>() && !process->dead();
-}
-
-}  // namespace bgtask
+}  // namespace bgtask::taskdir
