@@ -16,6 +16,8 @@
 #include "protocol/io/random_token.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/methods.h"
+#include "protocol/wire/signals.h"
 
 namespace bgtask {
 namespace {
@@ -198,6 +200,25 @@ Status put_keeping(const SpawnOptions& options, wire::LaunchSpec* spec) {
   return {};
 }
 
+Status put_stop_plan(const SpawnOptions& options, wire::LaunchSpec* spec) {
+  if (options.timeout) {
+    spec->timeout = options.timeout->count();
+    if (!(*spec->timeout > 0 && *spec->timeout <= wire::kMaxSeconds))
+      return bad("timeout", "must be more than 0 s and at most 3200000000 s");
+  }
+  if (options.stop_grace) {
+    spec->stop_grace = options.stop_grace->count();
+    if (!(*spec->stop_grace >= 0 && *spec->stop_grace <= wire::kMaxSeconds))
+      return bad("stop_grace", "must be 0 s to 3200000000 s");
+  }
+  const std::optional<int> signal =
+      std::visit([](const auto& value) { return wire::signal_number(Json(value)); }, options.stop_signal);
+  if (!signal)
+    return bad("stop_signal", "no such signal; a name like \"TERM\" or a number 1 to 64 is needed");
+  spec->stop_signal = *signal;
+  return {};
+}
+
 Status put_life(const SpawnOptions& options, wire::LaunchSpec* spec) {
   Result<const char*> behavior = behavior_name(options.behavior);
   if (!behavior) return fail(std::move(behavior.error()));
@@ -213,6 +234,7 @@ Status put_life(const SpawnOptions& options, wire::LaunchSpec* spec) {
   Result<std::optional<wire::GroupSpec>> group = resolve_group(options.share_with);
   if (!group) return fail(std::move(group.error()));
   spec->share_with = *std::move(group);
+  if (Status ok = put_stop_plan(options, spec); !ok) return ok;
   if (options.lock_file.empty()) return {};
   Result<std::string> lock_file = absolute("lock_file", options.lock_file);
   if (!lock_file) return fail(std::move(lock_file.error()));

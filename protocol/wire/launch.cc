@@ -5,11 +5,13 @@
 #include <algorithm>
 
 #include "protocol/wire/limits.h"
+#include "protocol/wire/methods.h"
 
 namespace bgtask::wire {
 namespace {
 
 constexpr int kLaunchVersion = 1;
+constexpr int kMaxSignal = 64;
 
 Json user_json(const std::optional<UserSpec>& user) {
   if (!user) return nullptr;
@@ -19,6 +21,10 @@ Json user_json(const std::optional<UserSpec>& user) {
 Json group_json(const std::optional<GroupSpec>& group) {
   if (!group) return nullptr;
   return Json{{"name", group->name}, {"gid", group->gid}};
+}
+
+Json seconds_json(std::optional<double> seconds) {
+  return seconds ? Json(*seconds) : Json(nullptr);
 }
 
 Json limits_json(const LaunchSpec& spec) {
@@ -66,6 +72,12 @@ std::optional<GroupSpec> group_spec(const Json& group) {
   return GroupSpec{group.at("name").get<std::string>(), whole<gid_t>(group.at("gid"))};
 }
 
+std::optional<double> seconds(const Json& document, const char* key) {
+  const Json value = document.value(key, Json(nullptr));
+  if (value.is_null()) return std::nullopt;
+  return value.get<double>();
+}
+
 LaunchSpec decode(const Json& document) {
   LaunchSpec spec;
   spec.exec = texts(document.at("exec"));
@@ -90,6 +102,9 @@ LaunchSpec decode(const Json& document) {
   spec.cpus = document.value("cpus", 0.0);
   spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
   if (document.contains("token")) spec.token = text(document.at("token"));
+  spec.timeout = seconds(document, "timeout");
+  if (document.contains("stop_signal")) spec.stop_signal = whole<int>(document.at("stop_signal"));
+  spec.stop_grace = seconds(document, "stop_grace");
   spec.pool_path = text(document.at("pool_path"));
   if (!document.at("adopt").is_null()) spec.adopt = whole<pid_t>(document.at("adopt"));
   return spec;
@@ -127,6 +142,9 @@ Json to_json(const LaunchSpec& spec) {
               {"cpus", spec.cpus},
               {"share_with", group_json(spec.share_with)},
               {"token", spec.token},
+              {"timeout", seconds_json(spec.timeout)},
+              {"stop_signal", spec.stop_signal},
+              {"stop_grace", seconds_json(spec.stop_grace)},
               {"pool_path", spec.pool_path},
               {"adopt", spec.adopt ? Json(*spec.adopt) : Json(nullptr)}};
 }
@@ -144,6 +162,12 @@ Result<LaunchSpec> launch_spec(const Json& document) {
     if (!std::all_of(spec.token.begin(), spec.token.end(), is_letter_or_digit))
       return bad_spec("'token' has other characters than letters and digits");
     if (!spec.meta.is_object()) return bad_spec("'meta' is not an object");
+    if (spec.timeout && !(*spec.timeout > 0 && *spec.timeout <= kMaxSeconds))
+      return bad_spec("'timeout' is out of range");
+    if (spec.stop_grace && !(*spec.stop_grace >= 0 && *spec.stop_grace <= kMaxSeconds))
+      return bad_spec("'stop_grace' is out of range");
+    if (spec.stop_signal < 1 || spec.stop_signal > kMaxSignal)
+      return bad_spec("'stop_signal' is no signal's number");
     return spec;
   } catch (const Json::exception& error) {
     return bad_spec(error.what());

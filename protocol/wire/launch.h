@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -67,7 +68,11 @@ struct LaunchSpec {
   /// In the environment of every process of the task: how they are known again when their parents are gone.
   /// Missing in a request of an older client.
   std::string token;
-  std::string pool_path;  ///< absolute; for BGTASK_POOL
+  /// Seconds that a run may take. This one and the next two are missing in a request of an older client.
+  std::optional<double> timeout;
+  int stop_signal = SIGTERM;         ///< asks the task's processes to end; KILL follows after the grace
+  std::optional<double> stop_grace;  ///< seconds between the two; none: the default of what ends the task
+  std::string pool_path;             ///< absolute; for BGTASK_POOL
   std::optional<pid_t>
       adopt;  ///< take over this dead task instead (everything else but pool_path is ignored)
 };

@@ -9,7 +9,9 @@
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 #include "protocol/wire/methods.h"
+#include "protocol/wire/signals.h"
 #include "supervisor/processes/process.h"
+#include "supervisor/task/stop_plan.h"
 
 namespace bgtask::supervisor {
 namespace {
@@ -101,6 +103,9 @@ Json InfoDocument::document() const {
   document["memory_limit"] = spec.memory != 0 ? Json(spec.memory) : Json(nullptr);
   document["cpu_limit"] = spec.cpus != 0 ? Json(spec.cpus) : Json(nullptr);
   document["oom_kills"] = group ? Json(group->oom_kills()) : Json(nullptr);
+  document["timeout"] = spec.timeout ? Json(*spec.timeout) : Json(nullptr);
+  document["stop_signal"] = wire::signal_name(spec.stop_signal);
+  document["stop_grace"] = spec.stop_grace.value_or(kStopGrace);
   document["shared_with"] = spec.share_with ? Json(spec.share_with->name) : Json(nullptr);
   document["actions"] = sources_.actions.document();
   document["runs"] = life.runs();

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
+#include <csignal>
 #include <cstdlib>
 
 #include "protocol/wire/limits.h"
@@ -123,6 +125,16 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"buffer", [](SpawnOptions& o) { o.buffer = static_cast<std::uint64_t>(-1); }},
                     Case{"retain_output", [](SpawnOptions& o) { o.retain_output = kMaxRing + 1; }},
                     Case{"behavior", [](SpawnOptions& o) { o.behavior = static_cast<Behavior>(7); }},
+                    Case{"timeout", [](SpawnOptions& o) { o.timeout = Seconds(0); }},
+                    Case{"timeout", [](SpawnOptions& o) { o.timeout = Seconds(-1); }},
+                    Case{"timeout", [](SpawnOptions& o) { o.timeout = Seconds(4e9); }},
+                    Case{"timeout", [](SpawnOptions& o) { o.timeout = Seconds(std::nan("")); }},
+                    Case{"stop_grace", [](SpawnOptions& o) { o.stop_grace = Seconds(-0.1); }},
+                    Case{"stop_grace", [](SpawnOptions& o) { o.stop_grace = Seconds(4e9); }},
+                    Case{"stop_signal", [](SpawnOptions& o) { o.stop_signal = std::string("NONE"); }},
+                    Case{"stop_signal", [](SpawnOptions& o) { o.stop_signal = std::string(); }},
+                    Case{"stop_signal", [](SpawnOptions& o) { o.stop_signal = 0; }},
+                    Case{"stop_signal", [](SpawnOptions& o) { o.stop_signal = 65; }},
                     Case{"lock_file", [](SpawnOptions& o) { o.lock_file = "/a\0"s; }}));
 
 TEST(SpawnRequest, ArgumentsAreKeptByteForByte) {
@@ -169,7 +181,13 @@ TEST(SpawnRequest, EverythingAskedForArrives) {
   options.behavior = Behavior::kForeground;
   options.lock_file = "/run/x.lock";
   options.on_supervisor_death = OnSupervisorDeath::kKill;
+  options.timeout = Seconds(1.5);
+  options.stop_signal = std::string("int");
+  options.stop_grace = Seconds(0);
   wire::LaunchSpec spec = taken(options);
+  EXPECT_EQ(spec.timeout, 1.5);
+  EXPECT_EQ(spec.stop_signal, SIGINT);
+  EXPECT_EQ(spec.stop_grace, 0.0);
   EXPECT_EQ(spec.umask, 0u);
   EXPECT_EQ(spec.limits.at("nofile"), std::make_pair(uint64_t{100}, uint64_t{100}));
   EXPECT_EQ(spec.limits.at("core"), std::make_pair(uint64_t{0}, ResourceLimit::kUnlimited));

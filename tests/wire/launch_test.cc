@@ -23,6 +23,9 @@ LaunchSpec sample() {
   spec.meta = {{"name", "x"}};
   spec.behavior = "background";
   spec.lock_file = "/tmp/l";
+  spec.timeout = 1.5;
+  spec.stop_signal = SIGINT;
+  spec.stop_grace = 0;
   spec.pool_path = "/run/p";
   return spec;
 }
@@ -36,7 +39,8 @@ TEST(Launch, SurvivesTheJourney) {
 }
 
 TEST(Launch, EveryMemberIsNeededButThoseThatCameLater) {
-  const std::set<std::string> later = {"memory", "cpus", "share_with", "token"};
+  const std::set<std::string> later = {"memory",  "cpus",        "share_with", "token",
+                                       "timeout", "stop_signal", "stop_grace"};
   Json whole = to_json(sample());
   for (const auto& [key, value] : whole.items()) {
     Json part = whole;
@@ -51,6 +55,24 @@ TEST(Launch, ATokenIsLettersAndDigits) {
     Json document = to_json(sample());
     document["token"] = token;
     EXPECT_FALSE(launch_spec(document)) << token;
+  }
+}
+
+TEST(Launch, StopPlanIsCheckedAndHasDefaults) {
+  Json document = to_json(sample());
+  for (const char* key : {"timeout", "stop_signal", "stop_grace"})
+    document.erase(key);
+  const LaunchSpec older = launch_spec(document).value();
+  EXPECT_EQ(older.timeout, std::nullopt);
+  EXPECT_EQ(older.stop_signal, SIGTERM);
+  EXPECT_EQ(older.stop_grace, std::nullopt);
+  const std::pair<const char*, Json> wrong[] = {
+      {"timeout", 0},      {"timeout", -1},    {"timeout", 4e9},    {"timeout", "1"},    {"stop_grace", -0.1},
+      {"stop_grace", 4e9}, {"stop_signal", 0}, {"stop_signal", 65}, {"stop_signal", 1.5}};
+  for (const auto& [key, value] : wrong) {
+    Json request = to_json(sample());
+    request[key] = value;
+    EXPECT_FALSE(launch_spec(request)) << key << " " << value;
   }
 }
 

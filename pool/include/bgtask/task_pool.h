@@ -107,6 +107,14 @@ struct SpawnOptions {
   std::string share_with =
       {};  ///< a group, by name or number: its members may look at the task and read its
            ///< output (not steer it), where the pool lets them in; the caller must be in it, or root
+
+  // How it is ended.
+  /// Seconds that a run may take, paused or not. The supervisor then stops the task, as Task::stop does, with
+  /// `status.reason` "timeout". Each run after a restart has them anew. None: no limit
+  std::optional<Seconds> timeout = {};
+  Signal stop_signal =
+      std::string("TERM");  ///< asks all processes of the task to end: of stop, of remove, and of the timeout
+  std::optional<Seconds> stop_grace = {};  ///< between that signal and KILL; none: 10 s, for remove 3 s
 };
 
 /// How to make the pool's directory if it does not exist. The mode is exact, whatever the umask.
