@@ -8,7 +8,6 @@
 #include "cli/console.h"
 #include "cli/exit_status.h"
 #include "cli/follow.h"
-#include "cli/foreground.h"
 #include "cli/log_printer.h"
 #include "cli/named_start.h"
 #include "cli/run_options.h"
@@ -43,9 +42,10 @@ class RunVerb : public Verb {
     check(positionals);
     options_.exec = positionals;
     options_.cmd = shell_;
-    if (foreground()) parent_ = std::make_unique<ForegroundParent>();
     const TaskPool& pool = session.pool_made_if_missing();
     try {
+      if (foreground())
+        pool.exec_supervisor(options_, {.forward_output = follow_, .end_with_command = remove_});
       return attend(obtain(pool));
     } catch (const Error& error) {
       say(error.what());
@@ -95,8 +95,8 @@ class RunVerb : public Verb {
   void declare_life(Command& command) {
     command.choice(
         "--behavior", {"daemon", "background", "foreground"},
-        "outlive this session (default), end with it, or do not detach: bgtask stays the supervisor's parent "
-        "until the task is deleted, passing HUP, INT and TERM (delete it) on",
+        "outlive this session (default), end with it, or do not detach: this process becomes the supervisor, "
+        "lasts until the task is deleted, and takes HUP, INT and TERM as: delete it",
         &behavior_);
     command.option("--lock-file", "FILE", "start only if FILE can be locked; held while the command runs",
                    &options_.lock_file);
@@ -130,8 +130,7 @@ class RunVerb : public Verb {
     }
     if ((timeout_ || remove_) && !stays()) throw UsageError("run: --timeout and --rm need --wait or -f");
     if (!if_exists_.empty() && name_.empty()) throw UsageError("run: --if-exists needs --name");
-    if (foreground() && !if_exists_.empty())
-      throw UsageError("run: --if-exists does not go with --behavior foreground");
+    if (foreground()) check_foreground();
     if (!name_.empty()) options_.meta["name"] = name_;
     options_.stdin = interactive_ ? StdinMode::kPipe : StdinMode::kNull;
     const bool block = overflow_ == "block" || (overflow_.empty() && takes_output());
@@ -140,6 +139,15 @@ class RunVerb : public Verb {
     options_.on_supervisor_death = on_death_ == "kill" ? OnSupervisorDeath::kKill : OnSupervisorDeath::kKeep;
     if (behavior_ == "background") options_.behavior = Behavior::kBackground;
     if (foreground()) options_.behavior = Behavior::kForeground;
+  }
+
+  void check_foreground() const {
+    if (!if_exists_.empty()) throw UsageError("run: --if-exists does not go with --behavior foreground");
+    if (stays() && !remove_)
+      throw UsageError(
+          "run: --behavior foreground with --wait or -f needs --rm, for the process becomes the task's "
+          "supervisor "
+          "and ends with the task");
   }
 
   int attend(Task task) {
@@ -168,13 +176,11 @@ class RunVerb : public Verb {
       lock = std::make_unique<NamedStartLock>(pool);
       if (auto existing = settle_existing(pool, name_, if_exists_)) return *existing;
     }
-    Task task = pool.spawn(options_);
-    if (parent_) parent_->adopt(task.pid());
-    return task;
+    return pool.spawn(options_);
   }
 
   int stay(Task& task) {
-    if (!stays()) return parent_ ? parent_->wait() : 0;
+    if (!stays()) return 0;
     int status = kExitFailure;
     try {
       status = wait_for_end(task);
@@ -185,7 +191,6 @@ class RunVerb : public Verb {
       return status;
     }
     if (remove_) task.remove();
-    if (remove_ && parent_) parent_->wait();
     return status;
   }
 
@@ -237,7 +242,6 @@ class RunVerb : public Verb {
   std::string shell_, name_, overflow_, rings_, behavior_, on_death_, if_exists_;
   bool interactive_ = false, wait_ = false, follow_ = false, remove_ = false;
   std::optional<Seconds> timeout_;
-  std::unique_ptr<ForegroundParent> parent_;
 };
 
 }  // namespace

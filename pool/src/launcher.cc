@@ -1,6 +1,7 @@
 #include "pool/src/launcher.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -289,7 +290,50 @@ Result<std::vector<std::string>> supervisor_command(const LaunchSettings& settin
   return std::vector<std::string>{*std::move(found)};
 }
 
+// The descriptors of a process that execs: 0 is /dev/null, `passed` become 3, 4, …, and nothing else is open.
+// From here on the caller cannot go on as it was.
+Status arrange_own_descriptors(const std::vector<int>& passed) {
+  constexpr int kFirst = STDERR_FILENO + 1;
+  std::vector<int> high;
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0) return fail_errno("cannot open /dev/null", errno);
+  for (int fd : passed)
+    high.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, kFirst + static_cast<int>(passed.size())));
+  int next = kFirst;
+  for (int fd : high) {
+    if (fd < 0 || ::dup2(fd, next++) < 0) return fail_errno("cannot pass a descriptor on", errno);
+  }
+  ::close_range(static_cast<unsigned>(next), ~0U, CLOSE_RANGE_CLOEXEC);
+  return {};
+}
+
+void reset_own_signals() {
+  for (int number = 1; number < NSIG; ++number)
+    ::signal(number, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 }  // namespace
+
+Failure become_supervisor(const wire::LaunchSpec& spec, const LaunchSettings& settings) {
+  Result<std::vector<std::string>> command = supervisor_command(settings);
+  if (!command) return std::move(command.error());
+  Result<io::UniqueFd> request = memory_file(wire::encode_msgpack(wire::to_json(spec)));
+  if (!request) return std::move(request.error());
+  if (::lseek(request->get(), 0, SEEK_SET) != 0)
+    return fail_errno("cannot rewind the launch request", errno).value();
+  const std::vector<std::string> argv = arguments(spec, *command);
+  const std::vector<std::string> envp = environment(settings.supervisor_env);
+  const std::vector<char*> argv_pointers = pointers(argv);
+  const std::vector<char*> envp_pointers = pointers(envp);
+  if (Status arranged = arrange_own_descriptors({request->get(), settings.pool_fd}); !arranged)
+    return std::move(arranged.error());
+  reset_own_signals();
+  ::execve(argv_pointers[0], argv_pointers.data(), envp_pointers.data());
+  return supervisor_failure(argv[0], "", errno);
+}
 
 Result<pid_t> launch(const wire::LaunchSpec& spec, const LaunchSettings& settings) {
   Result<std::vector<std::string>> command = supervisor_command(settings);

@@ -27,4 +27,9 @@ struct LaunchSettings {
 /// talks nonsense instead, and unresponsive if it is silent; these two name it in data["supervisor_pid"].
 Result<pid_t> launch(const wire::LaunchSpec& spec, const LaunchSettings& settings);
 
+/// Replaces this process by the supervisor, which keeps stdout and stderr and tells there what a launcher
+/// would be answered. Returns only with a failure, then as far as possible with everything as it was:
+/// exec_failed naming the supervisor, no_memory, too_many_files.
+Failure become_supervisor(const wire::LaunchSpec& spec, const LaunchSettings& settings);
+
 }  // namespace bgtask

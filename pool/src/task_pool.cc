@@ -50,6 +50,15 @@ Task TaskPool::spawn(const SpawnOptions& options) const {
   return launched(impl_->directory, impl_->options, spec);
 }
 
+void TaskPool::exec_supervisor(const SpawnOptions& options, const InPlaceOptions& in_place) const {
+  SpawnOptions foreground = options;
+  foreground.behavior = Behavior::kForeground;
+  wire::LaunchSpec spec = value_or_throw(spawn_request(foreground, path()));
+  spec.in_place = wire::InPlaceSpec{in_place.forward_output, in_place.end_with_command};
+  throw to_error(become_supervisor(
+      spec, {impl_->directory->fd.get(), impl_->options.supervisor_command, impl_->options.supervisor_env}));
+}
+
 std::optional<Task> TaskPool::task(pid_t pid) const {
   Result<TaskDirectory> found = find_task(*impl_->directory, pid);
   if (found) return TaskAccess::make(impl_->directory, *found);

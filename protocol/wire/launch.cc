@@ -27,6 +27,11 @@ Json seconds_json(std::optional<double> seconds) {
   return seconds ? Json(*seconds) : Json(nullptr);
 }
 
+Json in_place_json(const std::optional<InPlaceSpec>& in_place) {
+  if (!in_place) return nullptr;
+  return Json{{"forward_output", in_place->forward_output}, {"end_with_command", in_place->end_with_command}};
+}
+
 Json limits_json(const LaunchSpec& spec) {
   Json limits = Json::object();
   for (const auto& [name, pair] : spec.limits)
@@ -78,6 +83,11 @@ std::optional<double> seconds(const Json& document, const char* key) {
   return value.get<double>();
 }
 
+std::optional<InPlaceSpec> in_place_spec(const Json& in_place) {
+  if (in_place.is_null()) return std::nullopt;
+  return InPlaceSpec{in_place.at("forward_output").get<bool>(), in_place.at("end_with_command").get<bool>()};
+}
+
 LaunchSpec decode(const Json& document) {
   LaunchSpec spec;
   spec.exec = texts(document.at("exec"));
@@ -101,6 +111,7 @@ LaunchSpec decode(const Json& document) {
   spec.memory = whole<uint64_t>(document.value("memory", Json(0)));
   spec.cpus = document.value("cpus", 0.0);
   spec.share_with = group_spec(document.value("share_with", Json(nullptr)));
+  spec.in_place = in_place_spec(document.value("in_place", Json(nullptr)));
   if (document.contains("token")) spec.token = text(document.at("token"));
   spec.timeout = seconds(document, "timeout");
   if (document.contains("stop_signal")) spec.stop_signal = whole<int>(document.at("stop_signal"));
@@ -141,6 +152,7 @@ Json to_json(const LaunchSpec& spec) {
               {"memory", spec.memory},
               {"cpus", spec.cpus},
               {"share_with", group_json(spec.share_with)},
+              {"in_place", in_place_json(spec.in_place)},
               {"token", spec.token},
               {"timeout", seconds_json(spec.timeout)},
               {"stop_signal", spec.stop_signal},

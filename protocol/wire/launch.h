@@ -4,7 +4,9 @@
 //   0, 1, 2        /dev/null
 //   kSpecFd        a memfd: the LaunchSpec, msgpack-encoded, complete, to be read from offset 0
 //   kPoolFd        O_PATH or O_RDONLY descriptor of the pool's directory, already checked
-//   kReplyFd       SOCK_SEQPACKET: exactly one message comes back, a msgpack map, then EOF
+//   kReplyFd       SOCK_SEQPACKET: exactly one message comes back, a msgpack map, then EOF. Not open where a
+//   process
+//                  has become the supervisor by exec: 0, 1 and 2 are then its own, and it tells on 1 and 2
 //   kLeaderFd      only where spec.behavior is "background": a pidfd of the caller's session leader
 // The reply is {"pid": supervisor, "child_pid": n} or {"error": {as in an error reply: code, message, data}}.
 // EOF without a message means that the supervisor died. The launched process detaches by itself no further
@@ -45,6 +47,12 @@ struct GroupSpec {
   gid_t gid = 0;
 };
 
+/// For a supervisor that has taken the place of the process that was started (exec).
+struct InPlaceSpec {
+  bool forward_output = false;    ///< the task's stdout and stderr to the supervisor's own
+  bool end_with_command = false;  ///< delete the task when its command has ended
+};
+
 struct LaunchSpec {
   std::vector<std::string> exec;
   std::vector<std::string> env;  ///< "K=V", complete but for BGTASK_*
@@ -65,6 +73,7 @@ struct LaunchSpec {
   uint64_t memory = 0;  ///< bytes that all processes together may use; 0: no limit of this task's own
   double cpus = 0;      ///< processors that they may use; 0: no limit. Both may be missing, as the next
   std::optional<GroupSpec> share_with;  ///< may be missing in a request of an older client
+  std::optional<InPlaceSpec> in_place;  ///< may be missing in a request of an older client
   /// In the environment of every process of the task: how they are known again when their parents are gone.
   /// Missing in a request of an older client.
   std::string token;

@@ -16,6 +16,7 @@
 #include "protocol/wire/message.h"
 #include "supervisor/processes/control_group.h"
 #include "supervisor/processes/guard.h"
+#include "supervisor/program/in_place.h"
 #include "supervisor/program/startup.h"
 
 namespace bgtask::supervisor {
@@ -79,12 +80,21 @@ ServicePtr begin_reporting(const std::function<void(const Result<Json>&)>& repor
   return begin(std::move(*startup));
 }
 
-// Not inlined: what starting needs of the stack is left again before the task is served.
-[[gnu::noinline]] ServicePtr begin_launched() {
-  auto reply = std::make_shared<io::UniqueFd>(inherited(wire::kReplyFd));
-  auto report = [reply](const Result<Json>& result) {
+using Report = std::function<void(const Result<Json>&)>;
+
+Report to_launcher(io::UniqueFd reply_fd) {
+  auto reply = std::make_shared<io::UniqueFd>(std::move(reply_fd));
+  return [reply](const Result<Json>& result) {
     send_report(reply->get(), result);
     reply->reset();
+  };
+}
+
+// Not inlined: what starting needs of the stack is left again before the task is served.
+[[gnu::noinline]] ServicePtr begin_launched(int& failed) {
+  io::UniqueFd reply = inherited(wire::kReplyFd);
+  const Report report = reply ? to_launcher(std::move(reply)) : [&failed](const Result<Json>& result) {
+    if (!result) failed = say_not_started(result.error());
   };
   try {
     return begin_reporting(report);
@@ -97,10 +107,9 @@ ServicePtr begin_reporting(const std::function<void(const Result<Json>&)>& repor
 }  // namespace
 
 int run_launched() {
-  ServicePtr service = begin_launched();
-  if (!service) return 1;
-  serve(std::move(service));
-  return 0;
+  int failed = 1;
+  ServicePtr service = begin_launched(failed);
+  return service ? serve(std::move(service)) : failed;
 }
 
 }  // namespace bgtask::supervisor

@@ -1,4 +1,5 @@
-// The supervisor as the client library starts it: protocol/wire/launch.h says with which descriptors.
+// The supervisor as the client library starts it, or becomes it: protocol/wire/launch.h says with which
+// descriptors.
 #pragma once
 
 namespace bgtask::supervisor {

@@ -116,6 +116,7 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
   if (!document) return fail(std::move(document).error());
   auto spec = wire::launch_spec(*document);
   if (!spec) return fail(std::move(spec).error());
+  spec->in_place.reset();  // was said of the dead supervisor's process
   Former former{std::move(*spec), std::move(*published), {}};
   Json ids = former.published.value("former_pids", Json::array());
   for (const Json& id : ids) {
@@ -280,7 +281,7 @@ ServicePtr begin(Startup startup) {
   return begun ? std::move(service) : nullptr;
 }
 
-void serve(ServicePtr service) {
+int serve(ServicePtr service) {
   // What starting took is given back: idle supervisors are many.
   ::malloc_trim(0);
   give_back_stack();
@@ -289,6 +290,7 @@ void serve(ServicePtr service) {
   ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
   service->loop.run();
+  return service->supervisor->exit_status();
 }
 
 }  // namespace bgtask::supervisor

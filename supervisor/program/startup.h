@@ -27,8 +27,7 @@ struct Startup {
 /// have instead.
 OriginalProcess become_supervisor_process();
 
-/// Gives the request of an older client, or of none (a service manager's), the token that it lacks, and
-/// encodes it with that.
+/// Gives the request of an older client the token that it lacks, and encodes it with that.
 Status have_token(Startup& startup);
 
 /// A running task and what serves it. On the heap, where starting has left room for it: an idle supervisor
@@ -42,7 +41,8 @@ using ServicePtr = std::unique_ptr<Service, ServiceEnd>;
 /// Starts (or adopts) the task and reports; none if that failed.
 ServicePtr begin(Startup startup);
 
-/// Serves until the task is deleted. To be called near the top of the stack: what lies below is given back.
-void serve(ServicePtr service);
+/// Serves until the task is deleted, and returns this process's exit status. To be called near the top of the
+/// stack: what lies below is given back.
+int serve(ServicePtr service);
 
 }  // namespace bgtask::supervisor

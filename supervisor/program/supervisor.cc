@@ -9,6 +9,7 @@
 #include "protocol/wire/signals.h"
 #include "supervisor/clients/methods/handlers.h"
 #include "supervisor/clients/subscriptions.h"
+#include "supervisor/program/in_place.h"
 #include "supervisor/program/memory_reserve.h"
 
 namespace bgtask::supervisor {
@@ -16,7 +17,7 @@ namespace {
 
 constexpr uint64_t kPutBackMs = 500;
 constexpr int kMostDoublings = 12;       // half an hour
-constexpr uint64_t kFarewellMs = 2'000;  // for clients to take their last replies
+constexpr uint64_t kFarewellMs = 2'000;  // for clients, and who reads our stdout, to take the last
 
 bool only_looks(const wire::Method& method, const Json& params) {
   return method.read_only || (method.id == wire::MethodId::kRead && params.value("peek", false));
@@ -35,7 +36,7 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                      [this](Connection& c) {
                        waits_.forget(c);
                        deletion_.forget(c);
-                       if (finished_ && server_.clients() == 0) loop_.stop();
+                       if (finished_ && everything_said()) loop_.stop();
                      }}),
       waits_(
           loop,
@@ -80,7 +81,41 @@ Status Supervisor::start(Listening listening, io::UniqueFd signals, io::UniqueFd
   }
   // Without it a socket that somebody removes stays away; everything else works.
   if (Status watched = task_.files().watch(); !watched) task_.files().log(watched.error().message);
+  if (started) begin_in_place();
   return started;
+}
+
+void Supervisor::begin_in_place() {
+  const auto& in_place = task_.spec().in_place;
+  if (!in_place) return;
+  say_started(*in_place);
+  if (!in_place->forward_output) return;
+  OutputForwarder::Listener listener;
+  // What waits for room in its ring, or will be deleted when it has been shown, is taken as it is forwarded.
+  if (task_.spec().overflow_block) listener.taken = [this](StreamId stream) { task_.room_made(stream); };
+  listener.drained = [this] {
+    forwarder_->pump();
+    something_happened();
+    if (finished_ && everything_said()) loop_.stop();
+  };
+  forwarder_ = std::make_unique<OutputForwarder>(loop_, task_.output(), std::move(listener));
+  forwarder_->pump();
+}
+
+// Later, in a turn of the loop of its own: the end is told from within the reaping.
+void Supervisor::end_with_command() {
+  const auto& in_place = task_.spec().in_place;
+  if (!in_place || !in_place->end_with_command || !task_.exited() || command_ended_.running()) return;
+  command_ended_.start(loop_, 0, [this] {
+    if (!task_.exited() || deletion_.under_way() || finished_) return;
+    if (forwarder_ && !forwarder_->drained()) return;  // comes again when it has
+    deletion_.begin_unasked({::geteuid(), ::getpid()}, "delete, since the command has ended,");
+  });
+}
+
+int Supervisor::exit_status() const {
+  const auto& in_place = task_.spec().in_place;
+  return in_place && in_place->end_with_command ? exit_status_of(task_.status()) : 0;
 }
 
 void Supervisor::on_signals() {
@@ -132,6 +167,8 @@ void Supervisor::put_back() {
 }
 
 void Supervisor::something_happened() {
+  if (forwarder_) forwarder_->pump();
+  end_with_command();
   waits_.check();
   server_.for_each([this](Connection& connection) {
     if (connection.idle()) pump(connection, task_);
@@ -220,7 +257,8 @@ void Supervisor::dispatch(Connection& connection, wire::Request request, wire::M
 void Supervisor::finish() {
   finished_ = true;
   server_.stop_listening();
-  if (server_.clients() == 0) return loop_.stop();
+  if (forwarder_) forwarder_->pump();
+  if (everything_said()) return loop_.stop();
   server_.for_each([](Connection& connection) { connection.close_when_sent(); });
   farewell_.start(loop_, kFarewellMs, [this] { loop_.stop(); });
 }

@@ -3,12 +3,14 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/methods.h"
 #include "supervisor/clients/server.h"
 #include "supervisor/clients/waits.h"
+#include "supervisor/streams/output_forwarder.h"
 #include "supervisor/task/deletion.h"
 #include "supervisor/task/task.h"
 
@@ -22,6 +24,8 @@ class Supervisor {
   using Listening = std::array<io::UniqueFd, std::size(kEndpoints)>;
   /// `signals`: a signalfd; `leader`: a pidfd whose end means delete, or none.
   Status start(Listening listening, io::UniqueFd signals, io::UniqueFd leader);
+  /// What the process is to exit with, once the task is deleted.
+  int exit_status() const;
 
  private:
   void on_signals();
@@ -30,6 +34,9 @@ class Supervisor {
   void dispatch(Connection& connection, wire::Request request, wire::MethodId method);
   void something_happened();
   void finish();
+  void begin_in_place();
+  void end_with_command();
+  bool everything_said() const { return server_.clients() == 0 && (!forwarder_ || forwarder_->drained()); }
   uint64_t next_cursor() { return task_.output().reader().end(); }
 
   io::Loop& loop_;
@@ -43,6 +50,8 @@ class Supervisor {
   io::Poll leader_poll_;
   io::Timer put_back_again_;
   int put_back_failures_ = 0;
+  std::unique_ptr<OutputForwarder> forwarder_;  // none unless asked for in place
+  io::Timer command_ended_;
   io::Timer farewell_;
   bool finished_ = false;
 };

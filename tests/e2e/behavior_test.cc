@@ -102,42 +102,6 @@ TEST_F(BehaviorTest, AForegroundSupervisorIsTheCallersChild) {
   EXPECT_TRUE(WIFEXITED(status)) << status;
 }
 
-TEST_F(BehaviorTest, AServiceManagerStartsTheSupervisorItself) {
-  const std::string path = pool().path().string();
-  const pid_t pid = fork();
-  if (pid == 0) {
-    execl(BGTASK_SUPERVISOR_PROGRAM, BGTASK_SUPERVISOR_PROGRAM, "--pool", path.c_str(), "--name", "by-hand",
-          "--", AWKWARD_PROGRAM, "family", nullptr);
-    _exit(127);
-  }
-  std::vector<Task> found;
-  EXPECT_TRUE(eventually([&] {
-    found = pool().search({{"meta", {{"name", "by-hand"}}}});
-    return found.size() == 1;
-  }));
-  ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(found[0].pid(), pid) << "the supervisor is the process that was started";
-  const auto family = family_of(found[0], 4);
-  EXPECT_EQ(found[0].pause(), 4u);
-  EXPECT_EQ(found[0].resume(), 4u);
-  ASSERT_TRUE(send_signal(pid, SIGTERM));
-  int status = -1;
-  EXPECT_EQ(waitpid(pid, &status, 0), pid);
-  EXPECT_TRUE(WIFEXITED(status)) << status;
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  for (const auto& member : family)
-    EXPECT_TRUE(gone(member.second)) << member.first;
-  EXPECT_EQ(names_in(path), std::vector<std::string>());
-}
-
-TEST_F(BehaviorTest, AServiceManagerLearnsThatTheCommandIsMissing) {
-  const ProgramResult result = run_program(
-      {BGTASK_SUPERVISOR_PROGRAM, "--pool", pool().path().string(), "--", "/nonexistent/program"});
-  EXPECT_NE(result.status, 0);
-  EXPECT_NE(result.err.find("/nonexistent/program"), std::string::npos) << result.err;
-  EXPECT_EQ(names_in(pool().path()), std::vector<std::string>());
-}
-
 TEST_F(BehaviorTest, ALockFileIsHeldWhileTheChildRuns) {
   const std::string lock = (base() / "lock").string();
   Task holder = awkward({"puppet"}, {.lock_file = lock});

@@ -22,6 +22,7 @@ LaunchSpec sample() {
   spec.nice = -3;
   spec.meta = {{"name", "x"}};
   spec.behavior = "background";
+  spec.in_place = InPlaceSpec{true, false};
   spec.lock_file = "/tmp/l";
   spec.timeout = 1.5;
   spec.stop_signal = SIGINT;
@@ -39,8 +40,8 @@ TEST(Launch, SurvivesTheJourney) {
 }
 
 TEST(Launch, EveryMemberIsNeededButThoseThatCameLater) {
-  const std::set<std::string> later = {"memory",  "cpus",        "share_with", "token",
-                                       "timeout", "stop_signal", "stop_grace"};
+  const std::set<std::string> later = {"memory", "cpus",    "share_with",  "in_place",
+                                       "token",  "timeout", "stop_signal", "stop_grace"};
   Json whole = to_json(sample());
   for (const auto& [key, value] : whole.items()) {
     Json part = whole;

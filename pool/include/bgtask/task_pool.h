@@ -117,6 +117,17 @@ struct SpawnOptions {
   std::optional<Seconds> stop_grace = {};  ///< between that signal and KILL; none: 10 s, for remove 3 s
 };
 
+/// What TaskPool::exec_supervisor makes of this process.
+struct InPlaceOptions {
+  /// The task's stdout and stderr to this process's, from where it is taken if `overflow` is kBlock. The pid
+  /// is then said on stderr.
+  bool forward_output = false;
+  /// Delete the task when its command has ended, and exit with its status (128 + n for signal n, 124 for
+  /// `timeout`), also where the task is deleted before. Otherwise the process lasts until somebody deletes
+  /// the task, and exits with 0.
+  bool end_with_command = false;
+};
+
 /// How to make the pool's directory if it does not exist. The mode is exact, whatever the umask.
 struct MkdirIfMissing {
   mode_t mode = 0700;
@@ -160,6 +171,12 @@ class TaskPool {
   /// left behind. \throws Error exec_failed (os_error() says why: ENOENT, EACCES, E2BIG…), bad_argument
   /// (naming the option), locked, no_space, too_many_files, process_limit, …
   Task spawn(const SpawnOptions& options) const;
+
+  /// Becomes the supervisor of a new task: this process execs it, in place, for service managers. It prints
+  /// the pid on stdout; HUP, INT and TERM delete the task. A command that cannot be started is told on
+  /// stderr, and the process exits with 126 or 127, or 125 for other failures. `options.behavior` is
+  /// kForeground, whatever it says. \throws Error as spawn, for what is found out before the exec
+  [[noreturn]] void exec_supervisor(const SpawnOptions& options, const InPlaceOptions& in_place = {}) const;
 
   /// The task with this supervisor pid, child pid or former pid; nothing if there is none.
   std::optional<Task> task(pid_t pid) const;
