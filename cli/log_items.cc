@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "cli/usage_error.h"
-
 namespace bgtask::cli {
 namespace {
 
@@ -51,25 +49,6 @@ std::vector<LogItem> LineSplitter::finish() {
   }
   std::sort(lines.begin(), lines.end(), [](const LogItem& a, const LogItem& b) { return a.seq < b.seq; });
   return lines;
-}
-
-Regex::Regex(const std::string& expression) {
-  auto compiled = std::make_unique<regex_t>();
-  const int error = ::regcomp(compiled.get(), expression.c_str(), REG_EXTENDED | REG_NOSUB | REG_NEWLINE);
-  if (error != 0) {
-    char text[256];
-    ::regerror(error, compiled.get(), text, sizeof text);
-    throw UsageError("'" + expression + "' is not a regular expression: " + text);
-  }
-  compiled_.reset(compiled.release());
-}
-
-bool Regex::matches(const std::string& text) const {
-  const std::size_t length = text.size() - (text.ends_with('\n') ? 1 : 0);
-  regmatch_t range[1] = {};
-  range[0].rm_so = 0;
-  range[0].rm_eo = static_cast<regoff_t>(length);  // with REG_STARTEND NUL bytes are bytes like any other
-  return ::regexec(compiled_.get(), text.c_str(), 1, range, REG_STARTEND) == 0;
 }
 
 bool LogFilter::admits(const LogItem& item) const {

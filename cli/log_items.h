@@ -2,15 +2,15 @@
 #pragma once
 
 #include <bgtask/task.h>
-#include <regex.h>
 
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "cli/regex.h"
 
 namespace bgtask::cli {
 
@@ -37,24 +37,6 @@ class LineSplitter {
 
  private:
   std::map<std::string, LogItem> unfinished_;  // by stream; present means not empty
-};
-
-/// A POSIX extended regular expression. glibc's matcher neither recurses over its input nor needs it to be
-/// UTF-8.
-class Regex {
- public:
-  /// \throws UsageError
-  explicit Regex(const std::string& expression);
-  bool matches(const std::string& text) const;
-
- private:
-  struct Free {
-    void operator()(regex_t* compiled) const {
-      ::regfree(compiled);
-      delete compiled;
-    }
-  };
-  std::unique_ptr<regex_t, Free> compiled_;
 };
 
 struct LogFilter {

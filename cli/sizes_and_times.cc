@@ -43,111 +43,28 @@ std::string_view take_letters(std::string_view& text) {
   return letters;
 }
 
-std::optional<double> seconds_in(std::string_view unit) {
-  if (unit == "ms") return 0.001;
-  if (unit == "s" || unit == "sec") return 1;
-  if (unit == "m" || unit == "min") return 60;
-  if (unit == "h") return 3600;
-  if (unit == "d") return 86400;
-  if (unit == "w") return 7 * 86400;
+struct Unit {
+  double seconds;
+  std::array<std::string_view, 5> names;
+};
+
+constexpr Unit kTimeUnits[] = {{0.001, {"ms", "msec", "millisecond", "milliseconds"}},
+                               {1, {"s", "sec", "secs", "second", "seconds"}},
+                               {60, {"m", "min", "mins", "minute", "minutes"}},
+                               {3600, {"h", "hr", "hrs", "hour", "hours"}},
+                               {86400, {"d", "day", "days"}},
+                               {7 * 86400, {"w", "week", "weeks"}}};
+
+std::optional<double> seconds_in(std::string_view name) {
+  if (name.empty()) return std::nullopt;
+  for (const Unit& unit : kTimeUnits) {
+    if (std::find(unit.names.begin(), unit.names.end(), name) != unit.names.end()) return unit.seconds;
+  }
   return std::nullopt;
 }
 
-std::optional<double> duration(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  std::string_view rest = text;
-  const auto plain = take_number(rest);
-  if (plain && rest.empty()) return plain;
-  double total = 0;
-  while (!text.empty()) {
-    const auto number = take_number(text);
-    const auto unit = seconds_in(take_letters(text));
-    if (!number || !unit) return std::nullopt;
-    total += *number * *unit;
-  }
-  return total;
-}
-
-// Reads exactly `digits` digits at the front, then `after` (if not 0).
-std::optional<int> take_field(std::string_view& text, size_t digits, char after) {
-  if (text.size() < digits) return std::nullopt;
-  int value = 0;
-  for (size_t i = 0; i < digits; ++i) {
-    if (!std::isdigit(static_cast<unsigned char>(text[i]))) return std::nullopt;
-    value = value * 10 + (text[i] - '0');
-  }
-  text.remove_prefix(digits);
-  if (after == 0) return value;
-  if (text.empty() || text.front() != after) return std::nullopt;
-  text.remove_prefix(1);
-  return value;
-}
-
-// Seconds east of UTC at the end of the text; nothing in `zone` is local time.
-struct Zone {
-  bool given = false;
-  int east = 0;
-};
-
-std::optional<Zone> take_zone(std::string_view text) {
-  if (text.empty()) return Zone{};
-  if (text == "Z" || text == "z") return Zone{true, 0};
-  const char sign = text.front();
-  if (sign != '+' && sign != '-') return std::nullopt;
-  text.remove_prefix(1);
-  const bool colon = text.size() == 5;
-  const auto hours = take_field(text, 2, colon ? ':' : '\0');
-  const auto minutes = take_field(text, 2, 0);
-  if (!hours || !minutes || !text.empty() || *hours > 23 || *minutes > 59) return std::nullopt;
-  const int east = (*hours * 60 + *minutes) * 60;
-  return Zone{true, sign == '-' ? -east : east};
-}
-
-bool take_date(std::string_view& text, std::tm& parts) {
-  const auto year = take_field(text, 4, '-');
-  const auto month = year ? take_field(text, 2, '-') : std::nullopt;
-  const auto day = month ? take_field(text, 2, 0) : std::nullopt;
-  if (!day || *month < 1 || *month > 12 || *day < 1 || *day > 31) return false;
-  parts.tm_year = *year - 1900;
-  parts.tm_mon = *month - 1;
-  parts.tm_mday = *day;
-  return true;
-}
-
-bool take_clock(std::string_view& text, std::tm& parts, double& fraction) {
-  const auto hour = take_field(text, 2, ':');
-  const auto minute = hour ? take_field(text, 2, 0) : std::nullopt;
-  if (!minute || *hour > 23 || *minute > 59) return false;
-  parts.tm_hour = *hour;
-  parts.tm_min = *minute;
-  if (text.empty() || text.front() != ':') return true;
-  text.remove_prefix(1);
-  const auto second = take_field(text, 2, 0);
-  if (!second || *second > 60) return false;
-  parts.tm_sec = *second;
-  if (text.empty() || text.front() != '.') return true;
-  std::string digits = "0";
-  for (digits += '.', text.remove_prefix(1);
-       !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])); text.remove_prefix(1)) {
-    digits += text[0];
-  }
-  std::from_chars(digits.data(), digits.data() + digits.size(), fraction);
-  return digits.size() > 2;
-}
-
-std::optional<double> calendar_time(std::string_view text) {
-  std::tm parts = {};
-  double fraction = 0;
-  if (!take_date(text, parts)) return std::nullopt;
-  if (!text.empty() && (text[0] == 'T' || text[0] == 't' || text[0] == ' ')) {
-    text.remove_prefix(1);
-    if (!take_clock(text, parts, fraction)) return std::nullopt;
-  }
-  const auto zone = take_zone(text);
-  if (!zone) return std::nullopt;
-  if (zone->given) return static_cast<double>(::timegm(&parts)) - zone->east + fraction;
-  parts.tm_isdst = -1;
-  return static_cast<double>(std::mktime(&parts)) + fraction;
+void skip_blank(std::string_view& text) {
+  if (text.starts_with(' ')) text.remove_prefix(1);
 }
 
 int size_exponent(std::string_view unit) {
@@ -184,20 +101,28 @@ std::uint64_t parse_size(std::string_view text) {
   return static_cast<std::uint64_t>(bytes);
 }
 
-double parse_duration(std::string_view text) {
-  const auto seconds = duration(text);
-  if (!seconds) refuse(text, "a length of time such as 10, 0.5, 500ms, 10m or 1h30m");
-  return *seconds;
+std::optional<double> read_duration(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  std::string_view rest = text;
+  const auto plain = take_number(rest);
+  if (plain && rest.empty()) return plain;
+  double total = 0;
+  while (!text.empty()) {
+    const auto number = take_number(text);
+    skip_blank(text);
+    const auto unit = seconds_in(take_letters(text));
+    if (!number || !unit) return std::nullopt;
+    total += *number * *unit;
+    if (text == " ") return std::nullopt;
+    skip_blank(text);
+  }
+  return total;
 }
 
-double parse_time(std::string_view text, double now) {
-  if (text == "now") return now;
-  std::string_view rest = text;
-  const auto epoch = take_number(rest);
-  if (epoch && rest.empty()) return *epoch;
-  if (const auto calendar = calendar_time(text)) return *calendar;
-  if (const auto before = duration(text)) return now - *before;
-  refuse(text, "a time such as 10m (ago), 2024-05-01T10:00:00Z or 1714557600");
+double parse_duration(std::string_view text) {
+  const auto seconds = read_duration(text);
+  if (!seconds) refuse(text, "a length of time such as 10, 0.5, 500ms, 10m or 1h30m");
+  return *seconds;
 }
 
 std::string short_duration(double seconds) {

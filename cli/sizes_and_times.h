@@ -1,7 +1,8 @@
-// Reading sizes, lengths of time and points in time, and writing them for people.
+// Reading sizes and lengths of time, and writing them and points in time for people.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,13 +12,11 @@ namespace bgtask::cli {
 std::uint64_t parse_size(std::string_view text);
 /// A whole number without sign. \throws UsageError
 std::uint64_t parse_count(std::string_view text);
-/// "10" or "0.5" (seconds), "500ms", "10s", "10m", "2h", "1d", "1w", and sums such as "1h30m". \throws
-/// UsageError
+/// "10" or "0.5" (seconds), "500ms", "10s", "10m", "2h", "1d", "1w", also in words ("2 hours"), and sums such
+/// as "1h30m" or "1 hour 30 minutes". \throws UsageError
 double parse_duration(std::string_view text);
-/// A point in time in seconds since the epoch: a number is that, "2024-05-01T10:00:00.5Z" or with "+02:00"
-/// RFC 3339 (local time where the zone is absent; a blank for the T; the date alone), "10m" so long before
-/// `now`, "now". \throws UsageError
-double parse_time(std::string_view text, double now);
+/// The same; nothing where it is none.
+std::optional<double> read_duration(std::string_view text);
 
 /// "12s", "5m", "3h", "2d": one unit, rounded down. Negative lengths (the clock was set back) are "0s".
 std::string short_duration(double seconds);

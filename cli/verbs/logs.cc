@@ -11,6 +11,7 @@
 #include "cli/follow.h"
 #include "cli/log_printer.h"
 #include "cli/output_format.h"
+#include "cli/points_in_time.h"
 #include "cli/selector.h"
 #include "cli/sizes_and_times.h"
 #include "cli/usage_error.h"
@@ -106,16 +107,17 @@ class LogsVerb : public Verb {
                    });
     command.option("--head", "N", "the first N lines",
                    [this](const std::string& text) { style_.head = parse_count(text); });
-    command.option("--since", "TIME",
-                   "lines begun since then: 10m (ago), RFC 3339 or seconds since the epoch",
-                   [this](const std::string& text) { style_.filter.since = parse_time(text, now()); });
+    command.option(
+        "--since", "TIME",
+        "lines begun since then: 14:00, yesterday, '1 hour ago', -10m, RFC 3339, seconds since the epoch",
+        [this](const std::string& text) { style_.filter.since = parse_time(text, now()); });
     command.option("--until", "TIME", "lines begun until then",
                    [this](const std::string& text) { style_.filter.until = parse_time(text, now()); });
     command.option("--stream", "out|err|data|all",
                    "which stream (default: out and err); a data message is a line",
                    [this](const std::string& text) { streams_ = streams_named(text); });
-    command.option("-g,--grep", "RE", "lines that match a POSIX extended regular expression",
-                   [this](const std::string& text) { style_.filter.expression.emplace(text); });
+    command.option("-g,--grep", "RE", "lines that match a regular expression (RE2's syntax)", &grep_);
+    command.flag("-i,--ignore-case", "with -g: capital and small letters are the same", &ignore_case_);
     command.option("--after", "CURSOR",
                    "what came from this cursor on (see --show-cursor; seq + 1 of -o jsonl)",
                    [this](const std::string& text) { after_ = parse_count(text); });
@@ -136,6 +138,9 @@ class LogsVerb : public Verb {
   }
 
   void check() {
+    if (ignore_case_ && grep_.empty()) throw UsageError("logs: --ignore-case needs --grep");
+    if (!grep_.empty())
+      style_.filter.expression.emplace(grep_, ignore_case_ ? Regex::Case::kIgnored : Regex::Case::kMatters);
     style_.chunks_as_json = format_ == "jsonl";
     style_.harmless = format_ == "text" && !raw_ && stdout_is_terminal();
     if (style_.tail && style_.head) throw UsageError("logs: --tail and --head exclude each other");
@@ -252,6 +257,8 @@ class LogsVerb : public Verb {
   }
 
   bool follow_;
+  std::string grep_;
+  bool ignore_case_ = false;
   bool raw_ = false;
   bool show_cursor_ = false;
   std::string format_ = "text";

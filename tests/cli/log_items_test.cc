@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/usage_error.h"
-
 namespace bgtask::cli {
 namespace {
 
@@ -47,13 +45,6 @@ TEST(LineSplitter, GivesALineWithoutEndOutInPieces) {
   ASSERT_EQ(end.size(), 1u);
   EXPECT_FALSE(end[0].begins);
   EXPECT_EQ(end[0].text, "end\n");
-}
-
-TEST(Regex, MatchesLinesWithAnyBytes) {
-  EXPECT_TRUE(Regex("^a.c$").matches("abc\n"));
-  EXPECT_FALSE(Regex("^b").matches("abc\n"));
-  EXPECT_TRUE(Regex("x|y").matches(std::string("\0\xff y", 4)));
-  EXPECT_THROW(Regex("("), UsageError);
 }
 
 TEST(LogFilter, SelectsByTimeAndText) {

@@ -33,26 +33,15 @@ TEST(Durations, AreReadInUnitsAndSums) {
   EXPECT_DOUBLE_EQ(parse_duration("10m"), 600);
   EXPECT_DOUBLE_EQ(parse_duration("1h30m"), 5400);
   EXPECT_DOUBLE_EQ(parse_duration("2d"), 172800);
-  for (const char* text : {"", "-1", "m", "10x", "inf", "nan", "1 h", "1h30"}) {
+  EXPECT_DOUBLE_EQ(parse_duration("1 hour 30 minutes"), 5400);
+  EXPECT_DOUBLE_EQ(parse_duration("2 days"), 172800);
+  for (const char* text :
+       {"", "-1", "m", "10x", "inf", "nan", "1h30", "1 ", "1h ", " 1h", "1  h", "1 hour 30", "hour"}) {
     EXPECT_THROW(parse_duration(text), UsageError) << text;
   }
 }
 
-TEST(Times, AreEpochCalendarOrRelative) {
-  EXPECT_DOUBLE_EQ(parse_time("1700000000.25", 0), 1700000000.25);
-  EXPECT_DOUBLE_EQ(parse_time("10m", 1000), 400);
-  EXPECT_DOUBLE_EQ(parse_time("now", 1000), 1000);
-  EXPECT_DOUBLE_EQ(parse_time("2023-11-14T22:13:20Z", 0), 1700000000);
-  EXPECT_DOUBLE_EQ(parse_time("2023-11-14T22:13:20.5Z", 0), 1700000000.5);
-  EXPECT_DOUBLE_EQ(parse_time("2023-11-15T00:13:20+02:00", 0), 1700000000);
-  EXPECT_DOUBLE_EQ(parse_time("2023-11-14 17:13:20-0500", 0), 1700000000);
-  for (const char* text : {"", "yesterday", "2023-13-01", "2023-11-14T25:00Z", "2023-11-14T22:13:20X"}) {
-    EXPECT_THROW(parse_time(text, 0), UsageError) << text;
-  }
-}
-
-TEST(Times, AreWrittenSoThatTheyCanBeReadBack) {
-  EXPECT_NEAR(parse_time(local_time(1700000000.125), 0), 1700000000.125, 0.0005);
+TEST(Times, AreRoundedToMilliseconds) {
   EXPECT_EQ(local_time(1700000000.9999).substr(20, 3), "000") << "rounding carries into the seconds";
 }
 
