@@ -120,6 +120,15 @@ RemoveReceipt to_receipt(const Json& reply) {
   return receipt;
 }
 
+void show_text(Json& document) {
+  if (document.is_binary()) {
+    document = wire::text_value(wire::raw_bytes(document));
+  } else if (document.is_structured()) {
+    for (Json& member : document)
+      show_text(member);
+  }
+}
+
 WriteResult to_write_result(const Json& reply) {
   return {.accepted = number_in(reply, "accepted"), .pending = number_in(reply, "pending")};
 }

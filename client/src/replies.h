@@ -24,4 +24,7 @@ WaitResult to_wait_result(const Json& reply);
 RemoveReceipt to_receipt(const Json& reply);
 WriteResult to_write_result(const Json& reply);
 
+/// Makes strings of all bytes that are valid UTF-8, as documents of the public interface have them.
+void show_text(Json& document);
+
 }  // namespace bgtask

@@ -154,7 +154,9 @@ Json Task::snapshot() const {
 }
 
 Json Task::call(std::string_view method, Json params) {
-  return call_method(*impl_, method, std::move(params));
+  Json result = call_method(*impl_, method, std::move(params));
+  if (method == "read" || method == "output") show_text(result);
+  return result;
 }
 
 Json Task::apply_meta(const Json& meta) {

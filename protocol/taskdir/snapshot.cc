@@ -21,7 +21,7 @@ namespace {
 /// In JSON text bytes that are not UTF-8 are base64 objects; in a document they are binary values.
 void restore_bytes(Json& value) {
   if (!value.is_object()) return;
-  if (const auto bytes = wire::bytes_of(value)) value = wire::bytes_value(*bytes);
+  if (const auto bytes = wire::bytes_of(value)) value = wire::text_value(*bytes);
 }
 
 // What every reader relies on, whatever is written there.

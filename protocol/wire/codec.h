@@ -1,7 +1,7 @@
 // The two encodings of messages. Bytes in, documents out; no descriptors.
 //
-// Strings of a document that are not valid UTF-8 and binary values are "bytes": msgpack carries them as
-// `bin`; JSON as a string where they are valid UTF-8, else as {"base64": "…"}.
+// Binary values of a document, and strings that are not valid UTF-8, are "bytes": msgpack carries them as
+// `bin`, whatever they hold; JSON as a string where they are valid UTF-8, else as {"base64": "…"}.
 #pragma once
 
 #include <cstddef>
@@ -38,19 +38,23 @@ Result<Json> decode_msgpack(std::string_view bytes, DecodeLimits limits);
 
 /// A single line without the newline. Never fails: what is not UTF-8 becomes base64 objects.
 std::string encode_json(const Json& document);
+std::string encode_json(Json&& document);  ///< without a copy of what holds bytes
 std::string encode_msgpack(const Json& document);
 /// A whole frame: with the newline for JSON.
 std::string encode_frame(const Json& document, Encoding encoding);
+std::string encode_frame(Json&& document, Encoding encoding);
 
 /// Begins a request in msgpack whose last parameter has `size` bytes. They end the frame and may be long, so
 /// they are left to whoever sends it.
 std::string encode_request_head(const Json& id, std::string_view method, const Json& params,
                                 std::string_view last, size_t size);
 
-/// A binary value. From chars one by one it would take many times as long.
+/// The value for bytes of a stream or a message: binary, so that its type does not depend on what it holds.
+/// (From chars one by one it would take many times as long.)
 Json binary_value(std::string_view bytes);
-/// A value for bytes: a string where they are valid UTF-8, else binary.
-Json bytes_value(std::string_view bytes);
+/// The value for what is nearly always text, as names and arguments: a string where it is valid UTF-8, else
+/// binary.
+Json text_value(std::string_view bytes);
 /// The bytes of a string, a binary, or a {"base64": "…"} object; nothing if it is none of these.
 std::optional<std::string> bytes_of(const Json& value);
 /// The bytes of a string or a binary where they lie; none of other values.

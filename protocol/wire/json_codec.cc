@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
@@ -11,36 +13,23 @@ struct LimitReached {
 };
 
 // nlohmann would write a binary value as {"bytes": [...]}; here bytes are a string or a base64 object.
-bool needs_rewriting(const Json& value) {
-  if (value.is_binary()) return true;
-  if (value.is_string()) return !is_utf8(value.get_ref<const std::string&>());
-  if (value.is_array() || value.is_object()) {
-    for (const auto& [key, child] : value.items()) {
-      if (needs_rewriting(child)) return true;
-    }
-  }
-  return false;
+bool is_rewritten(const Json& value) {
+  return value.is_binary() || (value.is_string() && !is_utf8(value.get_ref<const std::string&>()));
 }
 
-Json rewrite_bytes(const Json& value) {
-  if (value.is_binary() || value.is_string()) {
-    auto bytes = bytes_of(value);
-    if (is_utf8(*bytes)) return Json(*std::move(bytes));
-    return Json{{"base64", base64_encode(*bytes)}};
+bool needs_rewriting(const Json& value) {
+  if (!value.is_structured()) return is_rewritten(value);
+  return std::any_of(value.begin(), value.end(), needs_rewriting);
+}
+
+void rewrite_bytes(Json& value) {
+  if (value.is_structured()) {
+    for (Json& child : value)
+      rewrite_bytes(child);
+  } else if (is_rewritten(value)) {
+    const std::string_view bytes = raw_bytes(value);
+    value = is_utf8(bytes) ? Json(std::string(bytes)) : Json{{"base64", base64_encode(bytes)}};
   }
-  if (value.is_array()) {
-    Json list = Json::array();
-    for (const auto& child : value)
-      list.push_back(rewrite_bytes(child));
-    return list;
-  }
-  if (value.is_object()) {
-    Json object = Json::object();
-    for (const auto& [key, child] : value.items())
-      object[key] = rewrite_bytes(child);
-    return object;
-  }
-  return value;
 }
 
 std::string dump(const Json& document) {
@@ -83,7 +72,12 @@ Result<Json> decode_json(std::string_view text, DecodeLimits limits) {
 }
 
 std::string encode_json(const Json& document) {
-  return needs_rewriting(document) ? dump(rewrite_bytes(document)) : dump(document);
+  return needs_rewriting(document) ? encode_json(Json(document)) : dump(document);
+}
+
+std::string encode_json(Json&& document) {
+  rewrite_bytes(document);
+  return dump(document);
 }
 
 Json binary_value(std::string_view bytes) {
@@ -91,7 +85,7 @@ Json binary_value(std::string_view bytes) {
   return Json::binary(Json::binary_t::container_type(begin, begin + bytes.size()));
 }
 
-Json bytes_value(std::string_view bytes) {
+Json text_value(std::string_view bytes) {
   return is_utf8(bytes) ? Json(std::string(bytes)) : binary_value(bytes);
 }
 

@@ -249,11 +249,22 @@ std::string encode_request_head(const Json& id, std::string_view method, const J
   return std::move(buffer.bytes);
 }
 
+namespace {
+
+std::string line_of(std::string text) {
+  text.push_back('\n');
+  return text;
+}
+
+}  // namespace
+
 std::string encode_frame(const Json& document, Encoding encoding) {
-  if (encoding == Encoding::kMsgpack) return encode_msgpack(document);
-  std::string line = encode_json(document);
-  line.push_back('\n');
-  return line;
+  return encoding == Encoding::kMsgpack ? encode_msgpack(document) : line_of(encode_json(document));
+}
+
+std::string encode_frame(Json&& document, Encoding encoding) {
+  return encoding == Encoding::kMsgpack ? encode_msgpack(document)
+                                        : line_of(encode_json(std::move(document)));
 }
 
 }  // namespace bgtask::wire

@@ -110,8 +110,8 @@ void Connection::take_frame(Json document, size_t frame_size) {
   listener_.request(*this, std::move(*request));
 }
 
-void Connection::send(const Json& message) {
-  if (!closed()) send_frame(wire::encode_frame(message, framer_.encoding()));
+void Connection::send(Json message) {
+  if (!closed()) send_frame(wire::encode_frame(std::move(message), framer_.encoding()));
 }
 
 void Connection::send_frame(std::string frame) {

@@ -75,7 +75,7 @@ class Connection {
   bool idle() const { return pending() == 0; }
 
   /// Sends a message, as far as the socket takes it; the rest follows when it can.
-  void send(const Json& message);
+  void send(Json message);
   void reply(const wire::Request& request, Result<Json> result);
   void reply(const wire::Request& request, wire::EncodedResult& result);
   /// Sends an error that belongs to no request, and closes once it is out.

@@ -36,7 +36,7 @@ Json output_page(const ring::OutputBatch& batch) {
                       {"time", seconds_of_ns(chunk.time_ns)},
                       {"stream", std::string(wire::stream_name(static_cast<int>(chunk.stream)))},
                       {"offset", chunk.offset},
-                      {"data", wire::bytes_value(chunk.data)}});
+                      {"data", wire::binary_value(chunk.data)}});
   }
   Json lost{{"stdout", batch.lost[0]}, {"stderr", batch.lost[1]}, {"data", batch.lost[2]}};
   return Json{{"chunks", std::move(chunks)}, {"next", batch.next}, {"lost", std::move(lost)}};

@@ -83,7 +83,7 @@ Json InfoDocument::document() const {
   const auto& group = sources_.processes.group;
   Json command = Json::array();
   for (const std::string& argument : spec.exec)
-    command.push_back(wire::bytes_value(argument));
+    command.push_back(wire::text_value(argument));
   Json streams = Json::object();
   for (int number = 0; number <= 3; ++number)
     streams[std::string(wire::stream_name(number))] = stream(number);
@@ -95,7 +95,7 @@ Json InfoDocument::document() const {
   document["persistent"] = !spec.rings_in_memory;
   document["on_disk"] = sources_.files.on_disk();
   document["command"] = std::move(command);
-  document["cwd"] = wire::bytes_value(spec.cwd);
+  document["cwd"] = wire::text_value(spec.cwd);
   document["meta"] = sources_.meta;
   document["child_pid"] = life.child() ? Json(*life.child()) : Json(nullptr);
   document["former_pids"] = sources_.identity.former_ids;

@@ -61,7 +61,10 @@ class Compatibility : public e2e::E2eTest, public testing::WithParamInterface<st
 void expect_same_shape(const Json& older, const Json& newer, const std::string& where) {
   if (older.is_null() || newer.is_null()) return;  // known in one, not in the other
   const bool numbers = older.is_number() && newer.is_number();
-  EXPECT_TRUE(numbers || older.type() == newer.type()) << where << ": " << older << " became " << newer;
+  // Since 0.2 the bytes of a stream are `bin` in msgpack also where they are text.
+  const bool bytes = older.is_string() && newer.is_binary() && where.ends_with(".data");
+  EXPECT_TRUE(numbers || bytes || older.type() == newer.type())
+      << where << ": " << older << " became " << newer;
   if (!older.is_object() || !newer.is_object()) return;
   for (const auto& [key, value] : older.items()) {
     ASSERT_TRUE(newer.contains(key)) << where << " has lost '" << key << "'";

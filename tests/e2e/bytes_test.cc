@@ -1,5 +1,7 @@
 // Eight mebibytes of all byte values, without a final newline and far from valid UTF-8, come out as they went
 // in, whichever way they are read.
+#include <sys/socket.h>
+
 #include <cstring>
 
 #include "tests/e2e/fixture.h"
@@ -54,6 +56,57 @@ std::string output_raw(const std::filesystem::path& socket, Encoding encoding) {
     cursor = reply["next"];
     if (reply["chunks"].empty()) return bytes;
   }
+}
+
+// Replies as they arrive, in msgpack: the byte after each key "data" tells the type of its value.
+TEST_F(E2eTest, BytesInMsgpackAreBinWhateverTheyHold) {
+  Task task = awkward({"puppet"});
+  task.stream("stdin").write_all("out text\nerr \xff\xfe\ndata \ndata message\n");
+  ASSERT_TRUE(wait_limit(task, "stdout", 5));
+  ASSERT_TRUE(wait_limit(task, "stderr", 3));
+  ASSERT_TRUE(wait_limit(task, "data", 2));
+  const auto types_of_data = [](const std::string& bytes) {
+    std::string types;
+    const std::string_view key =
+        "\xa4"
+        "data";
+    for (size_t at = bytes.find(key); at != std::string::npos; at = bytes.find(key, at + 1)) {
+      if (at + key.size() == bytes.size()) break;
+      if (bytes.substr(0, at).ends_with("stream")) continue;  // it is a value: the name of the stream
+      const auto tag = static_cast<unsigned char>(bytes[at + key.size()]);
+      const bool is_text = (tag >= 0xa0 && tag <= 0xbf) || (tag >= 0xd9 && tag <= 0xdb);
+      if (tag >= 0xc4 && tag <= 0xc6) types += 'b';
+      if (is_text) types += 's';
+    }
+    return types;
+  };
+  const auto types_in = [&](const std::string& method, const Json& params, size_t values) {
+    RawClient client(socket_of(task), Encoding::kMsgpack);
+    client.request(method, params);
+    std::string bytes, types;
+    eventually([&] {
+      char buffer[4096];
+      const ssize_t n = ::recv(client.fd(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (n > 0) bytes.append(buffer, static_cast<size_t>(n));
+      return (types = types_of_data(bytes)).size() >= values;
+    });
+    return types;
+  };
+  const auto read = [](Json stream, Json more = Json::object()) {
+    more["stream"] = std::move(stream);
+    more["peek"] = !more.contains("discard");
+    return more;
+  };
+  EXPECT_EQ(types_in("read", read("stdout"), 1), "b");
+  EXPECT_EQ(types_in("read", read("stderr"), 1), "b");
+  EXPECT_EQ(types_in("read", read("stdout", {{"offset", 5}}), 1), "b") << "empty";
+  EXPECT_EQ(types_in("read", read("data"), 2), "bb");
+  EXPECT_EQ(types_in("output", Json::object(), 4), "bbbb");
+  EXPECT_EQ(types_in("subscribe", {{"events", {"output"}}, {"cursor", 0}}, 4), "bbbb");
+  EXPECT_EQ(types_in("read", read("stdout", {{"discard", true}}), 1), "b");
+  EXPECT_EQ(task.call("read", read("stderr"))["data"], Json::binary({0xff, 0xfe, '\n'}));
+  EXPECT_EQ(task.call("output", {{"streams", {"data"}}})["chunks"][1]["data"], "message") << "text in C++";
+  EXPECT_EQ(types_in("delete", {{"collect", true}}, 3), "bbb");
 }
 
 TEST_P(BytesTest, ThroughJson) {

@@ -139,7 +139,7 @@ TEST_F(DescriptorsTaken, G2_G4_G8_OutputAndEndOfTheChildAreTakenInAllTheSame) {
   take_from(task);
   client.result("write", {{"stream", "stdin"}, {"data", "out hello\nexit 5\n"}});
   EXPECT_EQ(client.result("wait")["status"]["exit_code"], 5);
-  EXPECT_EQ(client.result("read", {{"stream", "stdout"}})["data"], "hello\n");
+  EXPECT_EQ(e2e::bytes_of(client.result("read", {{"stream", "stdout"}})["data"]), "hello\n");
   EXPECT_EQ(error_word(client.call("restart")), "too_many_files");
   EXPECT_EQ(client.result("info")["status"]["state"], "exited");
   give_back(task);

@@ -38,15 +38,35 @@ TEST(Codec, FloatingNumbersStayWhatTheyAre) {
 TEST(Codec, BytesSurviveBothEncodings) {
   for (const std::string& bytes :
        {all_bytes(), std::string("text"), std::string(), std::string("a\0b", 3), std::string("\xff")}) {
-    Json document{{"data", bytes_value(bytes)}};
+    Json document{{"data", text_value(bytes)}};
     EXPECT_EQ(bytes_of(decode_json(encode_json(document), request_limits()).value()["data"]), bytes);
     EXPECT_EQ(bytes_of(decode_msgpack(encode_msgpack(document), request_limits()).value()["data"]), bytes);
   }
 }
 
+TEST(Codec, MsgpackCarriesBytesAsBinWhateverTheyHold) {
+  for (const std::string& bytes : {std::string("text"), std::string(), std::string("\xff\x00", 2)}) {
+    std::string expected = "\xc4";
+    expected += static_cast<char>(bytes.size());
+    EXPECT_EQ(encode_msgpack(binary_value(bytes)), expected + bytes);
+    EXPECT_EQ(encode_frame(Json{{"data", binary_value(bytes)}}, Encoding::kMsgpack),
+              "\x81\xa4"
+              "data" +
+                  expected + bytes);
+  }
+}
+
+TEST(Codec, EncodingWhatIsGivenAwayIsTheSame) {
+  const Json document{{"data", binary_value("t\xc3\xa4xt")}, {"list", {binary_value("\xff"), 1, "s"}}};
+  EXPECT_EQ(encode_frame(document, Encoding::kJson), encode_frame(Json(document), Encoding::kJson));
+  EXPECT_EQ(encode_frame(document, Encoding::kMsgpack), encode_frame(Json(document), Encoding::kMsgpack));
+}
+
 TEST(Codec, JsonCarriesTextAsStringAndOtherBytesAsBase64) {
-  EXPECT_EQ(encode_json({{"d", bytes_value("hi")}}), R"({"d":"hi"})");
-  EXPECT_EQ(encode_json({{"d", bytes_value("\xff")}}), R"({"d":{"base64":"/w=="}})");
+  EXPECT_EQ(encode_json({{"d", text_value("hi")}}), R"({"d":"hi"})");
+  EXPECT_EQ(encode_json({{"d", binary_value("hi")}}), R"({"d":"hi"})");
+  EXPECT_EQ(encode_json({{"d", binary_value("")}}), R"({"d":""})");
+  EXPECT_EQ(encode_json({{"d", text_value("\xff")}}), R"({"d":{"base64":"/w=="}})");
   // A string that is not text must not make the encoder fail, however it came to be one.
   EXPECT_EQ(encode_json({{"d", std::string("\xff")}}), R"({"d":{"base64":"/w=="}})");
 }

@@ -26,7 +26,7 @@ Json reply_of(uint64_t offset, uint64_t missed, const ring::Positions& positions
 }
 
 Json no_data(StreamId stream) {
-  return stream == StreamId::kData ? Json::array() : Json("");
+  return stream == StreamId::kData ? Json::array() : wire::binary_value("");
 }
 
 const char* data_key(StreamId stream) {
@@ -38,7 +38,7 @@ uint64_t read_page(const Call& call, StreamId stream, uint64_t begin, uint64_t c
   const ring::RingView& view = call.task.output().view(stream);
   if (stream != StreamId::kData) {
     ring::ByteRead read = ring::read_bytes(view, begin, std::min<uint64_t>(count, page_bytes(call.encoding)));
-    data = wire::bytes_value(read.data);
+    data = wire::binary_value(read.data);
     return begin + read.data.size();
   }
   ring::MessageRead read = ring::read_messages(
@@ -47,7 +47,7 @@ uint64_t read_page(const Call& call, StreamId stream, uint64_t begin, uint64_t c
   for (const ring::Message& message : read.messages) {
     data.push_back({{"offset", message.offset},
                     {"time", seconds_of_ns(message.time_ns)},
-                    {"data", wire::bytes_value(message.data)}});
+                    {"data", wire::binary_value(message.data)}});
   }
   return begin + read.messages.size();
 }
