@@ -145,12 +145,12 @@ bool fits(ParamType type, const Json& value) {
   __builtin_unreachable();
 }
 
+}  // namespace
+
 tl::unexpected<Failure> bad_parameter(std::string_view name, std::string message) {
   return fail(
       Failure{ErrorCode::kBadArgument, std::move(message), 0, Json{{"parameter", std::string(name)}}});
 }
-
-}  // namespace
 
 std::span<const Method> methods() {
   return kMethods;

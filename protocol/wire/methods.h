@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "protocol/wire/json.h"
@@ -69,6 +70,9 @@ const Method* find_method(std::string_view name);
 Status validate(const Method& method, const Json& params);
 /// The reply to `methods`.
 Json describe_methods();
+
+/// bad_argument that names a parameter.
+tl::unexpected<Failure> bad_parameter(std::string_view name, std::string message);
 
 std::string_view type_name(ParamType type);
 

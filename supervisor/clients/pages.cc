@@ -1,7 +1,6 @@
 #include "supervisor/clients/pages.h"
 
 #include "protocol/wire/limits.h"
-#include "protocol/wire/methods.h"
 
 namespace bgtask::supervisor {
 namespace {
@@ -29,17 +28,15 @@ double seconds_of_ns(uint64_t time_ns) {
   return static_cast<double>(time_ns) / 1e9;
 }
 
-Json output_page(const ring::OutputBatch& batch) {
-  Json chunks = Json::array();
+wire::OutputPage output_page(const ring::OutputBatch& batch) {
+  wire::OutputPage page{{}, batch.next, {batch.lost[0], batch.lost[1], batch.lost[2]}};
+  page.chunks.reserve(batch.chunks.size());
   for (const ring::OutputChunk& chunk : batch.chunks) {
-    chunks.push_back({{"seq", chunk.seq},
-                      {"time", seconds_of_ns(chunk.time_ns)},
-                      {"stream", std::string(wire::stream_name(static_cast<int>(chunk.stream)))},
-                      {"offset", chunk.offset},
-                      {"data", wire::binary_value(chunk.data)}});
+    page.chunks.push_back({chunk.seq, seconds_of_ns(chunk.time_ns),
+                           wire::Stream{static_cast<int>(chunk.stream)}, chunk.offset,
+                           wire::Bytes(chunk.data)});
   }
-  Json lost{{"stdout", batch.lost[0]}, {"stderr", batch.lost[1]}, {"data", batch.lost[2]}};
-  return Json{{"chunks", std::move(chunks)}, {"next", batch.next}, {"lost", std::move(lost)}};
+  return page;
 }
 
 }  // namespace bgtask::supervisor

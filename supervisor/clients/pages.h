@@ -6,7 +6,7 @@
 
 #include "protocol/ring/output_reader.h"
 #include "protocol/wire/codec.h"
-#include "protocol/wire/json.h"
+#include "protocol/wire/messages.h"
 
 namespace bgtask::supervisor {
 
@@ -19,7 +19,6 @@ size_t max_messages(wire::Encoding encoding);
 
 double seconds_of_ns(uint64_t time_ns);
 
-/// {chunks, next, lost} of a batch.
-Json output_page(const ring::OutputBatch& batch);
+wire::OutputPage output_page(const ring::OutputBatch& batch);
 
 }  // namespace bgtask::supervisor

@@ -1,6 +1,7 @@
 // Notifications to clients that subscribed.
 #pragma once
 
+#include "protocol/wire/messages.h"
 #include "supervisor/clients/connection.h"
 #include "supervisor/task/task.h"
 
@@ -10,10 +11,7 @@ namespace bgtask::supervisor {
 /// and when the connection has sent everything.
 void pump(Connection& connection, Task& task);
 
-/// A subscription from the parameters of `subscribe`.
-Subscription make_subscription(const Json& params, const Task& task, uint64_t now_cursor);
-
-/// Bits for a list of output stream names; all where there is none.
-uint32_t stream_bits(const Json& params);
+/// `now_cursor`: the cursor after the newest output.
+Subscription make_subscription(const wire::SubscribeRequest& request, const Task& task, uint64_t now_cursor);
 
 }  // namespace bgtask::supervisor

@@ -1,6 +1,5 @@
 #include "supervisor/clients/waits.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -9,10 +8,6 @@ namespace {
 
 constexpr uint32_t kMaxAwaited = 256;  // of one client
 
-bool contains(const Json& list, const char* word) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
-
 }  // namespace
 
 uint64_t Waits::now() {
@@ -20,58 +15,36 @@ uint64_t Waits::now() {
   return uv_now(loop_.get());
 }
 
-void Waits::add(Connection& connection, wire::Request request) {
+void Waits::add(Connection& connection, wire::Request envelope, const wire::WaitRequest& request) {
   if (connection.awaited() >= kMaxAwaited) {
-    return connection.reply(request,
+    return connection.reply(envelope,
                             fail(ErrorCode::kBusy, "too many requests of this connection wait already"));
   }
-  const Json& params = request.params;
-  Json events = params.value("for", Json::array({"exit"}));
-  Wait wait{&connection,
-            wire::Request{},
-            contains(events, "exit"),
-            contains(events, "output"),
-            contains(events, "eof"),
-            params.value("status", true),
-            params.value("cursor", uint64_t{0}),
-            std::nullopt};
-  if (params.contains("timeout")) {
-    wait.due = now() + static_cast<uint64_t>(std::ceil(params["timeout"].get<double>() * 1000));
+  const uint64_t current = now();
+  WaitTerms terms{request.events, request.cursor, std::nullopt};
+  if (request.timeout) terms.due = current + static_cast<uint64_t>(std::ceil(*request.timeout * 1000));
+  if (auto fired = first_fired(terms, facts_(), current)) {
+    wire::EncodedResult result = encoded(*fired, request.status);
+    return connection.reply(envelope, result);
   }
-  wait.request = std::move(request);
-  if (auto fired = outcome(wait, facts_())) return connection.reply(wait.request, result(*fired));
   connection.expect_reply();
-  waits_.push_back(std::move(wait));
+  waits_.push_back({&connection, std::move(envelope), terms, request.status});
   arm();
 }
 
-Json Waits::result(const Outcome& outcome) const {
-  Json result = Json::object();
-  result["fired"] = std::string(outcome.fired);
-  result["next"] = outcome.next;
-  if (outcome.with_status) result["status"] = status_();
-  return result;
-}
-
-std::optional<Waits::Outcome> Waits::outcome(const Wait& wait, const WaitFacts& facts) const {
-  if (wait.output && facts.next > std::max<uint64_t>(wait.cursor, 1))
-    return Outcome{"output", facts.next, wait.with_status};
-  if (wait.exit && facts.exited) return Outcome{"exit", facts.next, wait.with_status};
-  // Waiting for output that can no longer come ends too, unless the end that was also asked for is still to
-  // come.
-  if ((wait.eof || (wait.output && !wait.exit)) && facts.all_eof)
-    return Outcome{"eof", facts.next, wait.with_status};
-  if (wait.due && *wait.due <= uv_now(loop_.get())) return Outcome{"timeout", wait.cursor, wait.with_status};
-  return std::nullopt;
+wire::EncodedResult Waits::encoded(const Fired& fired, bool with_status) const {
+  wire::WaitReply reply{std::string(fired.event), fired.next, std::nullopt};
+  if (with_status) reply.status = status_();
+  return wire::EncodedResult(wire::encode(std::move(reply)));
 }
 
 void Waits::check() {
   if (waits_.empty()) return;
   WaitFacts facts = facts_();
   // All who follow a task are told the same, with the state in which it was then.
-  std::optional<std::pair<Outcome, wire::EncodedResult>> told;
+  std::optional<Told> told;
   for (auto wait = waits_.begin(); wait != waits_.end();) {
-    auto fired = outcome(*wait, facts);
+    auto fired = first_fired(wait->terms, facts, uv_now(loop_.get()));
     if (!fired) {
       ++wait;
       continue;
@@ -79,8 +52,9 @@ void Waits::check() {
     // Out of the list first: sending may end the connection, which then forgets its waits.
     Wait done = std::move(*wait);
     waits_.erase(wait);
-    if (!told || told->first != *fired) told.emplace(*fired, wire::EncodedResult(result(*fired)));
-    done.connection->reply(done.request, told->second);
+    if (!told || told->fired != *fired || told->with_status != done.with_status)
+      told.emplace(Told{*fired, done.with_status, encoded(*fired, done.with_status)});
+    done.connection->reply(done.envelope, told->result);
     done.connection->reply_given();
     facts = facts_();  // a request that came with the reply's going out may have changed them
     wait = waits_.begin();
@@ -95,7 +69,7 @@ void Waits::forget(const Connection& connection) {
 void Waits::arm() {
   std::optional<uint64_t> next;
   for (const Wait& wait : waits_) {
-    if (wait.due && (!next || *wait.due < *next)) next = wait.due;
+    if (wait.terms.due && (!next || *wait.terms.due < *next)) next = wait.terms.due;
   }
   if (!next) return timer_.stop();
   uint64_t current = now();

@@ -5,20 +5,15 @@
 #include <functional>
 #include <list>
 #include <optional>
-#include <string_view>
 
 #include "protocol/io/uv_handles.h"
+#include "protocol/wire/encoded_result.h"
 #include "protocol/wire/message.h"
+#include "protocol/wire/messages.h"
 #include "supervisor/clients/connection.h"
+#include "supervisor/clients/wait_conditions.h"
 
 namespace bgtask::supervisor {
-
-/// What is the case now; a wait fires by it, whenever it is looked at.
-struct WaitFacts {
-  bool exited = false;
-  bool all_eof = false;
-  uint64_t next = 1;  ///< cursor after the newest output
-};
 
 class Waits {
  public:
@@ -27,8 +22,8 @@ class Waits {
       : loop_(loop), facts_(std::move(facts)), status_(std::move(status)) {}
 
   /// Answers at once where it can, else when it happens. busy where the client has too many.
-  void add(Connection& connection, wire::Request request);
-  /// Looks at all waits again: to be called after anything that could fire one.
+  void add(Connection& connection, wire::Request envelope, const wire::WaitRequest& request);
+  /// Evaluates all waits again: to be called after anything that could fire one.
   void check();
   /// The client is gone.
   void forget(const Connection& connection);
@@ -36,21 +31,17 @@ class Waits {
  private:
   struct Wait {
     Connection* connection;
-    wire::Request request;
-    bool exit, output, eof, with_status;
-    uint64_t cursor;
-    std::optional<uint64_t> due;  // milliseconds of the loop's clock
-  };
-  /// What there is to tell.
-  struct Outcome {
-    std::string_view fired;
-    uint64_t next;
+    wire::Request envelope;
+    WaitTerms terms;
     bool with_status;
-    bool operator==(const Outcome&) const = default;
   };
-  /// Nothing where it is not time yet.
-  std::optional<Outcome> outcome(const Wait& wait, const WaitFacts& facts) const;
-  Json result(const Outcome& outcome) const;
+  /// A reply that several waits share.
+  struct Told {
+    Fired fired;
+    bool with_status;
+    wire::EncodedResult result;
+  };
+  wire::EncodedResult encoded(const Fired& fired, bool with_status) const;
   void arm();
   uint64_t now();
 

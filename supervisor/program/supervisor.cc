@@ -19,8 +19,10 @@ constexpr uint64_t kPutBackMs = 500;
 constexpr int kMostDoublings = 12;       // half an hour
 constexpr uint64_t kFarewellMs = 2'000;  // for clients, and who reads our stdout, to take the last
 
-bool only_looks(const wire::Method& method, const Json& params) {
-  return method.read_only || (method.id == wire::MethodId::kRead && params.value("peek", false));
+// Whether a request changes nothing of the task.
+bool only_looks(const wire::Method& method, const wire::AnyRequest& request) {
+  const auto* read = std::get_if<wire::ReadRequest>(&request);
+  return method.read_only || (read != nullptr && read->peek);
 }
 
 }  // namespace
@@ -28,7 +30,7 @@ bool only_looks(const wire::Method& method, const Json& params) {
 Supervisor::Supervisor(io::Loop& loop, Task& task)
     : loop_(loop),
       task_(task),
-      server_(loop, {[this](Connection& c, wire::Request r) { handle(c, std::move(r)); },
+      server_(loop, {[this](Connection& c, wire::Request r) { receive(c, std::move(r)); },
                      [this](Connection& c) {
                        pump(c, task_);
                        deletion_.connection_writable(c);
@@ -175,83 +177,71 @@ void Supervisor::something_happened() {
   });
 }
 
-void Supervisor::handle(Connection& connection, wire::Request request) {
-  const wire::Method* method = wire::find_method(request.method);
+void Supervisor::receive(Connection& connection, wire::Request envelope) {
+  const wire::Method* method = wire::find_method(envelope.method);
   if (method == nullptr) {
-    return connection.reply(request, fail(ErrorCode::kUnknownMethod,
-                                          "there is no method '" + wire::printable_name(request.method) +
-                                              "'; 'methods' lists them"));
+    return connection.reply(envelope, fail(ErrorCode::kUnknownMethod,
+                                           "there is no method '" + wire::printable_name(envelope.method) +
+                                               "'; 'methods' lists them"));
   }
-  if (Status valid = wire::validate(*method, request.params); !valid) {
-    return connection.reply(request, fail(std::move(valid).error()));
+  if (Status valid = wire::validate(*method, envelope.params); !valid) {
+    return connection.reply(envelope, fail(std::move(valid).error()));
   }
+  const wire::AnyRequest request = wire::decode_request(method->id, std::move(envelope.params));
   if (deletion_.under_way() && !method->read_only && method->id != wire::MethodId::kDelete &&
       method->id != wire::MethodId::kKill) {
-    return connection.reply(request, fail(ErrorCode::kBusy, "the task is being deleted"));
+    return connection.reply(envelope, fail(ErrorCode::kBusy, "the task is being deleted"));
   }
-  if (!connection.peer().may_change && !only_looks(*method, request.params)) {
+  if (!connection.peer().may_change && !only_looks(*method, request)) {
     return connection.reply(
-        request, fail(ErrorCode::kDenied,
-                      "this socket only answers what changes nothing of the task ('read' with 'peek')"));
+        envelope, fail(ErrorCode::kDenied,
+                       "this socket only answers what changes nothing of the task ('read' with 'peek')"));
   }
   if (!memory_reserve_ready()) {
-    return connection.reply(request,
+    return connection.reply(envelope,
                             fail(ErrorCode::kNoMemory, "the supervisor is out of memory; try again later"));
   }
   // Nobody would hear the answer: many of these in one message would only keep the others waiting.
-  if (!request.expects_reply && method->read_only && method->id != wire::MethodId::kSubscribe &&
+  if (!envelope.expects_reply && method->read_only && method->id != wire::MethodId::kSubscribe &&
       method->id != wire::MethodId::kUnsubscribe)
     return;
-  dispatch(connection, std::move(request), method->id);
+  dispatch(connection, std::move(envelope), request);
 }
 
-void Supervisor::dispatch(Connection& connection, wire::Request request, wire::MethodId method) {
-  Call call{task_,
-            {connection.peer().uid, connection.peer().pid},
-            request.params,
-            connection.encoding(),
-            server_.clients(),
-            connection.writes()};
-  auto reply = [&](Result<Json> result) { connection.reply(request, std::move(result)); };
-  switch (method) {
-    case wire::MethodId::kPing:
-      return reply(Json("pong"));
-    case wire::MethodId::kMethods:
-      return reply(wire::describe_methods());
-    case wire::MethodId::kInfo:
-      return reply(handle_info(call));
-    case wire::MethodId::kApplyMeta:
-      return reply(handle_apply_meta(call));
-    case wire::MethodId::kKill:
-      return reply(handle_kill(call));
-    case wire::MethodId::kPause:
-      return reply(handle_pause(call));
-    case wire::MethodId::kResume:
-      return reply(handle_resume(call));
-    case wire::MethodId::kRestart:
-      return reply(handle_restart(call));
-    case wire::MethodId::kDelete:
-      return deletion_.request(connection, std::move(request));
-    case wire::MethodId::kStreamInfo:
-      return reply(handle_stream_info(call));
-    case wire::MethodId::kRead:
-      return reply(handle_read(call));
-    case wire::MethodId::kOutput:
-      return reply(handle_output(call));
-    case wire::MethodId::kWrite:
-      return reply(handle_write(call));
-    case wire::MethodId::kClose:
-      return reply(handle_close(call));
-    case wire::MethodId::kWait:
-      return waits_.add(connection, std::move(request));
-    case wire::MethodId::kSubscribe:
-      connection.subscription() = make_subscription(request.params, task_, next_cursor());
-      reply(Json{{"next", connection.subscription()->cursor}});
-      return pump(connection, task_);
-    case wire::MethodId::kUnsubscribe:
-      connection.subscription().reset();
-      return reply(Json(true));
-  }
+void Supervisor::dispatch(Connection& connection, wire::Request envelope, const wire::AnyRequest& request) {
+  std::visit([&](const auto& decoded) { serve(connection, std::move(envelope), decoded); }, request);
+}
+
+template <class Request>
+void Supervisor::serve(Connection& connection, wire::Request envelope, const Request& request) {
+  const Call call{task_,
+                  {connection.peer().uid, connection.peer().pid},
+                  connection.encoding(),
+                  server_.clients(),
+                  connection.writes()};
+  Result<typename Request::Reply> reply = handle(call, request);
+  connection.reply(envelope, reply ? Result<Json>(wire::encode(std::move(*reply)))
+                                   : Result<Json>(fail(std::move(reply).error())));
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request) {
+  deletion_.request(connection, std::move(envelope), request);
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request) {
+  waits_.add(connection, std::move(envelope), request);
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope,
+                       const wire::SubscribeRequest& request) {
+  connection.subscription() = make_subscription(request, task_, next_cursor());
+  connection.reply(envelope, wire::encode(wire::SubscribeReply{connection.subscription()->cursor}));
+  pump(connection, task_);
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::UnsubscribeRequest&) {
+  connection.subscription().reset();
+  connection.reply(envelope, wire::encode(wire::TrueReply{}));
 }
 
 void Supervisor::finish() {

@@ -7,7 +7,8 @@
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/io/uv_handles.h"
-#include "protocol/wire/methods.h"
+#include "protocol/wire/message.h"
+#include "protocol/wire/messages.h"
 #include "supervisor/clients/server.h"
 #include "supervisor/clients/waits.h"
 #include "supervisor/streams/output_forwarder.h"
@@ -30,8 +31,14 @@ class Supervisor {
  private:
   void on_signals();
   void put_back();
-  void handle(Connection& connection, wire::Request request);
-  void dispatch(Connection& connection, wire::Request request, wire::MethodId method);
+  void receive(Connection& connection, wire::Request envelope);
+  void dispatch(Connection& connection, wire::Request envelope, const wire::AnyRequest& request);
+  template <class Request>
+  void serve(Connection& connection, wire::Request envelope, const Request& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::SubscribeRequest& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::UnsubscribeRequest& request);
   void something_happened();
   void finish();
   void begin_in_place();

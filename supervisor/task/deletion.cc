@@ -5,13 +5,12 @@
 #include <csignal>
 #include <cstring>
 
-#include "protocol/wire/message.h"
 #include "supervisor/clients/pages.h"
 
 namespace bgtask::supervisor {
 namespace {
 
-constexpr double kDefaultGrace = 3;
+constexpr double kDefaultGrace = wire::DeleteRequest{}.grace;
 // A process that is still there after so long, and so many looks, is not killable now. On a machine that is
 // out of breath the time alone may pass between two looks.
 constexpr uint64_t kKillTimeMs = 3'000;
@@ -22,14 +21,12 @@ constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descend
 
 }  // namespace
 
-void Deletion::request(Connection& connection, wire::Request request) {
-  double grace = request.params.value("grace", kDefaultGrace);
-  bool collect = request.params.value("collect", false);
-  if (collect && collector_ == nullptr) collector_ = &connection;
+void Deletion::request(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request) {
+  if (request.collect && collector_ == nullptr) collector_ = &connection;
   task_.note({connection.peer().uid, connection.peer().pid}, "delete");
   connection.expect_reply();
-  askers_.push_back({&connection, std::move(request)});
-  if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(std::ceil(grace * 1000)));
+  askers_.push_back({&connection, std::move(envelope)});
+  if (phase_ == Phase::kNone) begin(static_cast<uint64_t>(std::ceil(request.grace * 1000)));
 }
 
 void Deletion::begin_unasked(const Actor& actor, const std::string& why) {
@@ -137,9 +134,7 @@ bool Deletion::send_page(Connection& connection) {
   batch.chunks = std::move(unconsumed);
   batch.lost[0] = batch.lost[1] = batch.lost[2] = 0;  // what was consumed or dropped before was counted then
   if (!batch.chunks.empty()) {
-    Json event = output_page(batch);
-    event["event"] = "output";
-    connection.send(wire::make_event(std::move(event)));
+    connection.send(wire::encode_event(wire::OutputEvent{output_page(batch)}));
   }
   // A stream that was blocked by its full ring may have more in its pipe.
   output.drain();
@@ -158,7 +153,7 @@ void Deletion::remove() {
     answer(fail(std::move(removed).error()));
     return try_again_later();
   }
-  answer(receipt());
+  answer(wire::encode(receipt()));
   removed_();
 }
 
@@ -166,14 +161,14 @@ void Deletion::give_up(std::vector<pid_t> survivors, const Look& look) {
   timer_.stop();
   phase_ = Phase::kNone;
   unasked_ = unasked_ && !look.complete;
-  Json data = receipt();
-  data["survivors"] = survivors;
-  task_.files().log("delete: processes survived KILL: " + data["survivors"].dump());
+  wire::Receipt receipt = this->receipt();
+  task_.files().log("delete: processes survived KILL: " + Json(survivors).dump());
+  receipt.survivors = std::move(survivors);
   std::string why = look.complete
                         ? "some of its processes did not end"
                         : std::string("not all processes could be looked at: ") + std::strerror(look.error);
   answer(fail(Failure{ErrorCode::kKillIncomplete, "the task is not deleted: " + why + "; try again later",
-                      look.error, std::move(data)}));
+                      look.error, wire::encode(std::move(receipt))}));
   try_again_later();
 }
 
@@ -182,18 +177,15 @@ void Deletion::answer(const Result<Json>& result) {
   std::list<Asker> askers = std::move(askers_);
   askers_.clear();
   for (Asker& asker : askers) {
-    asker.connection->reply(asker.request, result);
+    asker.connection->reply(asker.envelope, result);
     asker.connection->reply_given();
   }
 }
 
-Json Deletion::receipt() const {
-  auto exited =
+wire::Receipt Deletion::receipt() const {
+  const auto exited =
       std::count_if(signalled_.begin(), signalled_.end(), [&](pid_t pid) { return !killed_.contains(pid); });
-  return Json{{"signalled", signalled_.size()},
-              {"exited", exited},
-              {"killed", killed_.size()},
-              {"survivors", Json::array()}};
+  return {signalled_.size(), static_cast<uint64_t>(exited), killed_.size(), {}};
 }
 
 void Deletion::connection_writable(Connection& connection) {

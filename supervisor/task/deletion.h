@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/io/uv_handles.h"
+#include "protocol/wire/messages.h"
 #include "supervisor/clients/connection.h"
 #include "supervisor/task/task.h"
 
@@ -20,7 +21,7 @@ class Deletion {
       : loop_(loop), task_(task), removed_(std::move(removed)) {}
 
   /// A client's `delete`. One that comes while another is under way shares its outcome.
-  void request(Connection& connection, wire::Request request);
+  void request(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request);
   /// Delete without a client: the supervisor was asked to end by a signal, or its session's leader is gone.
   void begin_unasked(const Actor& actor, const std::string& why);
   bool under_way() const { return phase_ != Phase::kNone; }
@@ -35,7 +36,7 @@ class Deletion {
   enum class Phase { kNone, kTerminating, kKilling, kCollecting, kRemoved };
   struct Asker {
     Connection* connection;
-    wire::Request request;
+    wire::Request envelope;
   };
 
   void begin(uint64_t grace_ms);
@@ -48,7 +49,7 @@ class Deletion {
   void remove();
   void give_up(std::vector<pid_t> survivors, const Look& look);
   void answer(const Result<Json>& result);
-  Json receipt() const;
+  wire::Receipt receipt() const;
 
   io::Loop& loop_;
   Task& task_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "protocol/wire/messages/values.h"
 #include "protocol/wire/result.h"
 #include "supervisor/task/current_run.h"
 #include "supervisor/task/lifecycle.h"
@@ -10,7 +11,7 @@
 
 namespace bgtask::supervisor {
 
-enum class Scope { kProcess, kGroup, kTree };
+using Scope = wire::SignalScope;
 
 class Signalling {
  public:

@@ -150,10 +150,8 @@ Result<wire::LaunchSpec> Task::read_launch_spec() const {
   return full;
 }
 
-Result<Json> Task::restart() {
-  if (life_.alive()) {
-    return Json{{"restarted", false}, {"child_pid", life_.child() ? Json(*life_.child()) : Json(nullptr)}};
-  }
+Result<wire::RestartReply> Task::restart() {
+  if (life_.alive()) return wire::RestartReply{.restarted = false, .child_pid = life_.child()};
   auto full = read_launch_spec();
   if (!full) return fail(std::move(full).error());
   const Lifecycle before = life_;
@@ -171,7 +169,7 @@ Result<Json> Task::restart() {
   }
   run_.forget_usage();
   publish();
-  return Json{{"restarted", true}, {"child_pid", *life_.child()}};
+  return wire::RestartReply{.restarted = true, .child_pid = life_.child()};
 }
 
 Result<uint64_t> Task::pause(bool pause) {

@@ -12,6 +12,7 @@
 
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/launch.h"
+#include "protocol/wire/messages.h"
 #include "supervisor/processes/child.h"
 #include "supervisor/streams/output_streams.h"
 #include "supervisor/streams/stdin_queue.h"
@@ -51,7 +52,7 @@ class Task {
   Status take_over(const Json& published, std::vector<pid_t> former_ids);
 
   /// {restarted, child_pid}; does nothing while the command runs.
-  Result<Json> restart();
+  Result<wire::RestartReply> restart();
   /// Signals; returns how many processes got it. already_exited, not for scope kTree.
   Result<uint64_t> kill(int signal, Scope scope) { return signalling_.kill(signal, scope); }
   /// Stops or continues the tree; returns how many processes were signalled.

@@ -5,18 +5,12 @@
 namespace bgtask::supervisor {
 namespace {
 
-Result<Json> signalled(const Result<uint64_t>& count) {
+Result<wire::SignalledReply> signalled(const Result<uint64_t>& count) {
   if (!count) return fail(count.error());
-  return Json{{"signalled", *count}};
+  return wire::SignalledReply{*count};
 }
 
-Scope scope_of(const Json& params) {
-  std::string scope = params.value("scope", "group");
-  if (scope == "process") return Scope::kProcess;
-  return scope == "tree" ? Scope::kTree : Scope::kGroup;
-}
-
-Result<Json> pause(const Call& call, bool stop) {
+Result<wire::SignalledReply> pause(const Call& call, bool stop) {
   auto count = call.task.pause(stop);
   if (count) call.task.note(call.actor, stop ? "pause" : "resume");
   return signalled(count);
@@ -24,30 +18,33 @@ Result<Json> pause(const Call& call, bool stop) {
 
 }  // namespace
 
-Result<Json> handle_apply_meta(const Call& call) {
-  return call.task.apply_meta(call.params.at("meta"));
+Result<wire::DocumentReply> handle(const Call& call, const wire::ApplyMetaRequest& request) {
+  auto merged = call.task.apply_meta(request.meta);
+  if (!merged) return fail(std::move(merged).error());
+  return wire::DocumentReply{std::move(*merged)};
 }
 
-Result<Json> handle_kill(const Call& call) {
-  int signal = *wire::signal_number(call.params.value("signal", Json("KILL")));
-  auto count = call.task.kill(signal, scope_of(call.params));
-  if (count)
-    call.task.note(call.actor, wire::signal_name(signal) + " to the " + call.params.value("scope", "group"));
+Result<wire::SignalledReply> handle(const Call& call, const wire::KillRequest& request) {
+  auto count = call.task.kill(request.signal.number, request.scope);
+  if (count) {
+    call.task.note(call.actor, wire::signal_name(request.signal.number) + " to the " +
+                                   std::string(wire::scope_name(request.scope)));
+  }
   return signalled(count);
 }
 
-Result<Json> handle_pause(const Call& call) {
-  return pause(call, call.params.value("pause", true));
+Result<wire::SignalledReply> handle(const Call& call, const wire::PauseRequest& request) {
+  return pause(call, request.pause);
 }
 
-Result<Json> handle_resume(const Call& call) {
+Result<wire::SignalledReply> handle(const Call& call, const wire::ResumeRequest&) {
   return pause(call, false);
 }
 
-Result<Json> handle_restart(const Call& call) {
-  auto result = call.task.restart();
-  if (result && (*result)["restarted"] == true) call.task.note(call.actor, "restart");
-  return result;
+Result<wire::RestartReply> handle(const Call& call, const wire::RestartRequest&) {
+  auto reply = call.task.restart();
+  if (reply && reply->restarted) call.task.note(call.actor, "restart");
+  return reply;
 }
 
 }  // namespace bgtask::supervisor

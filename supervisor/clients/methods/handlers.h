@@ -1,9 +1,9 @@
-// What each method does. A handler gets validated parameters and returns a result or a failure; it never sees
-// encodings, ids or connections beyond what Call has.
+// A handler for each method that is answered at once. It gets a decoded request and returns the reply or a
+// failure; it never sees encodings, ids or connections beyond what Call has.
 #pragma once
 
 #include "protocol/wire/codec.h"
-#include "protocol/wire/json.h"
+#include "protocol/wire/messages.h"
 #include "protocol/wire/result.h"
 #include "supervisor/task/task.h"
 
@@ -12,23 +12,24 @@ namespace bgtask::supervisor {
 struct Call {
   Task& task;
   Actor actor;
-  const Json& params;
   wire::Encoding encoding;  ///< of the reply: it bounds the size of a page
   uint64_t clients;
   WriteChain& writes;  ///< of this client
 };
 
-Result<Json> handle_info(const Call& call);
-Result<Json> handle_stream_info(const Call& call);
-Result<Json> handle_apply_meta(const Call& call);
-Result<Json> handle_kill(const Call& call);
-Result<Json> handle_pause(const Call& call);
-Result<Json> handle_resume(const Call& call);
-Result<Json> handle_restart(const Call& call);
-Result<Json> handle_read(const Call& call);
-Result<Json> handle_output(const Call& call);
-Result<Json> handle_write(const Call& call);
-Result<Json> handle_close(const Call& call);
+Result<wire::PingReply> handle(const Call& call, const wire::PingRequest& request);
+Result<wire::DocumentReply> handle(const Call& call, const wire::MethodsRequest& request);
+Result<wire::DocumentReply> handle(const Call& call, const wire::InfoRequest& request);
+Result<wire::DocumentReply> handle(const Call& call, const wire::StreamInfoRequest& request);
+Result<wire::DocumentReply> handle(const Call& call, const wire::ApplyMetaRequest& request);
+Result<wire::SignalledReply> handle(const Call& call, const wire::KillRequest& request);
+Result<wire::SignalledReply> handle(const Call& call, const wire::PauseRequest& request);
+Result<wire::SignalledReply> handle(const Call& call, const wire::ResumeRequest& request);
+Result<wire::RestartReply> handle(const Call& call, const wire::RestartRequest& request);
+Result<wire::ReadReply> handle(const Call& call, const wire::ReadRequest& request);
+Result<wire::OutputReply> handle(const Call& call, const wire::OutputRequest& request);
+Result<wire::WriteReply> handle(const Call& call, const wire::WriteRequest& request);
+Result<wire::TrueReply> handle(const Call& call, const wire::CloseRequest& request);
 
 /// bad_argument for the parameter `stream` of a method that the stream does not have.
 tl::unexpected<Failure> wrong_stream(const char* needed);

@@ -1,19 +1,26 @@
-#include "protocol/wire/methods.h"
+// Methods that describe the task, and the supervisor itself.
 #include "supervisor/clients/methods/handlers.h"
 
 namespace bgtask::supervisor {
 
-Result<Json> handle_info(const Call& call) {
-  return call.task.info(call.clients);
+Result<wire::PingReply> handle(const Call&, const wire::PingRequest&) {
+  return wire::PingReply{};
 }
 
-Result<Json> handle_stream_info(const Call& call) {
-  return call.task.stream_info(*wire::stream_number(call.params.at("stream")));
+Result<wire::DocumentReply> handle(const Call&, const wire::MethodsRequest&) {
+  return wire::DocumentReply{wire::describe_methods()};
+}
+
+Result<wire::DocumentReply> handle(const Call& call, const wire::InfoRequest&) {
+  return wire::DocumentReply{call.task.info(call.clients)};
+}
+
+Result<wire::DocumentReply> handle(const Call& call, const wire::StreamInfoRequest& request) {
+  return wire::DocumentReply{call.task.stream_info(request.stream.number)};
 }
 
 tl::unexpected<Failure> wrong_stream(const char* needed) {
-  return fail(Failure{ErrorCode::kBadArgument, std::string("parameter 'stream' must be ") + needed + " here",
-                      0, Json{{"parameter", "stream"}}});
+  return wire::bad_parameter("stream", std::string("parameter 'stream' must be ") + needed + " here");
 }
 
 }  // namespace bgtask::supervisor

@@ -25,7 +25,8 @@ class WaitsTest : public testing::Test {
   void TearDown() override { connection_.reset(); }
 
   void wait(int id, Json params) {
-    waits_.add(*connection_, wire::Request{id, true, "wait", std::move(params)});
+    waits_.add(*connection_, wire::Request{id, true, "wait", Json::object()},
+               wire::decode<wire::WaitRequest>(std::move(params)));
   }
 
   // Replies received so far: [id, fired, next].
