@@ -84,8 +84,11 @@ Result<Json> Connection::call(std::string_view method, Json& params, Deadline de
   return reply;
 }
 
-Result<std::int64_t> Connection::send_write(const Json& params, std::string_view data, Deadline deadline) {
-  const std::int64_t id = session_.request("write", params, "data", data);
+Result<std::int64_t> Connection::send_write(const wire::WriteRequest& request, std::string_view data,
+                                            Deadline deadline) {
+  const wire::WriteHead head = wire::encode_head(request);
+  const std::int64_t id =
+      session_.request(wire::method_name(wire::MethodId::kWrite), head.params, head.data_key, data);
   for (send_some(); session_.has_unsent(); send_some()) {
     if (deadline.passed()) {
       session_.drop_unsent();

@@ -13,6 +13,7 @@
 #include "client/src/session.h"
 #include "client/src/task_directory.h"
 #include "protocol/io/unique_fd.h"
+#include "protocol/wire/messages.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask {
@@ -41,7 +42,8 @@ class Connection {
 
   /// The two halves of a `write`, so that several can be on the way: sends one, whose number answer() then
   /// takes, in the same order. The bytes are sent as they lie. Look at state() after either.
-  Result<std::int64_t> send_write(const Json& params, std::string_view data, Deadline deadline);
+  Result<std::int64_t> send_write(const wire::WriteRequest& request, std::string_view data,
+                                  Deadline deadline);
   Result<Json> answer(std::int64_t id, Deadline deadline);
 
   State state() const { return state_; }

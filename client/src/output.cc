@@ -10,7 +10,7 @@
 #include "client/src/stream_names.h"
 #include "client/src/waiting.h"
 #include "protocol/ring/format.h"
-#include "protocol/wire/methods.h"
+#include "protocol/wire/messages.h"
 
 namespace bgtask {
 namespace {
@@ -19,14 +19,6 @@ namespace {
 /// them.
 constexpr int kMaxRounds = 1024;
 constexpr std::uint64_t kLargestOffset = std::numeric_limits<std::int64_t>::max();
-
-Json stream_names(std::uint32_t mask) {
-  Json names = Json::array();
-  for (const int stream : {kStdout, kStderr, kData}) {
-    if ((mask >> stream & 1u) != 0) names.push_back(std::string(wire::stream_name(stream)));
-  }
-  return names;
-}
 
 std::uint64_t bytes_in(const Output& output) {
   std::uint64_t bytes = 0;
@@ -78,11 +70,15 @@ Result<OutputSource> OutputSource::open(TaskCore& task, const OutputOptions& opt
 
 Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_bytes) {
   if (rings_) return read_output(*rings_, cursor, mask_, max_bytes, pieces_, task_->output_place);
-  const Result<Json> reply = task_->call("output", {{"cursor", std::min(cursor, kLargestOffset)},
-                                                    {"streams", stream_names(mask_)},
-                                                    {"max_bytes", std::min(max_bytes, kLargestOffset)}});
-  if (!reply) return fail(Failure(reply.error()));
-  return to_output(*reply);
+  Result<wire::OutputReply> reply =
+      task_->ask(wire::OutputRequest{.cursor = std::min(cursor, kLargestOffset),
+                                     .streams = {mask_},
+                                     .max_bytes = std::min(max_bytes, kLargestOffset)});
+  if (!reply) return fail(std::move(reply).error());
+  const bool eof = reply->eof;
+  Output output = to_output(std::move(*reply));
+  output.eof = eof;
+  return output;
 }
 
 bool OutputSource::must_wait(std::uint64_t cursor) const {

@@ -1,5 +1,4 @@
-// Replies of a supervisor as the library's types. Nothing in them is trusted: what is missing or of a wrong
-// type is 0, empty or null.
+// Replies of a supervisor as the library's types.
 #pragma once
 
 #include <bgtask/json.h>
@@ -10,19 +9,21 @@
 #include <string>
 #include <vector>
 
+#include "protocol/wire/messages.h"
+
 namespace bgtask {
 
+/// Members of documents that nobody vouches for: what is missing or of a wrong type is 0 or empty.
 std::uint64_t number_in(const Json& document, const char* key);
-bool flag_in(const Json& document, const char* key);
 std::string text_in(const Json& document, const char* key);
 
-ReadResult to_read_result(Json reply);
-MessagesResult to_messages_result(const Json& reply);
-/// A reply to `output`, or the params of an event "output".
-Output to_output(const Json& reply);
-WaitResult to_wait_result(const Json& reply);
-RemoveReceipt to_receipt(const Json& reply);
-WriteResult to_write_result(const Json& reply);
+ReadResult to_read_result(wire::ReadReply reply);
+MessagesResult to_messages_result(wire::ReadReply reply);
+/// Without `eof`, which is not of a page.
+Output to_output(wire::OutputPage page);
+WaitResult to_wait_result(wire::WaitReply reply);
+RemoveReceipt to_receipt(wire::Receipt reply);
+WriteResult to_write_result(const wire::WriteReply& reply);
 
 /// Makes strings of all bytes that are valid UTF-8, as documents of the public interface have them.
 void show_text(Json& document);

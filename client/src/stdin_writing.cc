@@ -5,8 +5,6 @@
 #include <deque>
 
 #include "client/src/deadline.h"
-#include "client/src/replies.h"
-#include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
 namespace bgtask {
@@ -28,9 +26,8 @@ struct Ahead {
 
 /// Sends without waiting for the reply to the write before, as far as there is room. Each write says that it
 /// follows on that one, so the supervisor refuses it where that was taken in part only.
-Result<Ahead> write_ahead(TaskCore& task, const std::string& stream, std::string_view data,
-                          std::uint64_t room) {
-  const Json params{{"stream", stream}, {"follows", true}};
+Result<Ahead> write_ahead(TaskCore& task, wire::Stream stream, std::string_view data, std::uint64_t room) {
+  const wire::WriteRequest request{.stream = stream, .follows = true};
   std::deque<Sent> on_the_way;
   std::size_t unanswered = 0;
   std::size_t accepted = 0;
@@ -41,7 +38,7 @@ Result<Ahead> write_ahead(TaskCore& task, const std::string& stream, std::string
           std::min<std::uint64_t>(room - std::min<std::uint64_t>(room, unanswered), wire::kMaxWriteData);
       const std::string_view piece = data.substr(0, fits);
       if (piece.size() < std::min(kWorthSending, data.size()) || piece.empty()) break;
-      const Result<std::int64_t> id = task.send_write(params, piece);
+      const Result<std::int64_t> id = task.send_write(request, piece);
       if (!id) return fail(Failure(id.error()));
       on_the_way.push_back({*id, piece.size()});
       unanswered += piece.size();
@@ -49,25 +46,28 @@ Result<Ahead> write_ahead(TaskCore& task, const std::string& stream, std::string
     }
     if (on_the_way.empty()) return Ahead{accepted, whole ? room : 0};
     const Sent oldest = on_the_way.front();
-    const Result<Json> reply = task.answer(oldest.id);
+    const Result<wire::WriteReply> reply = task.answer(oldest.id);
     on_the_way.pop_front();
     unanswered -= oldest.size;
     const bool refused = !reply && reply.error().code == ErrorCode::kWouldBlock;
     if (!reply && !refused) return fail(Failure(reply.error()));
-    const std::size_t taken =
-        refused ? 0 : std::min(number_in(*reply, "accepted"), std::uint64_t{oldest.size});
+    const std::size_t taken = refused ? 0 : std::min(reply->accepted, std::uint64_t{oldest.size});
     accepted += taken;
     whole = whole && taken == oldest.size;
-    room = refused ? 0 : number_in(*reply, "room");
+    room = refused ? 0 : reply->room;
   }
 }
 
 }  // namespace
 
-Status write_whole(TaskCore& task, const std::string& stream, std::string_view data) {
+Result<wire::WriteReply> write_piece(TaskCore& task, wire::Stream stream, std::string_view data) {
+  return task.ask(wire::WriteRequest{.stream = stream, .data = wire::Bytes(data)});
+}
+
+Status write_whole(TaskCore& task, wire::Stream stream, std::string_view data) {
   if (data.empty()) {  // even so it is an error to write to what is closed
-    const Result<Json> reply = task.call("write", {{"stream", stream}, {"data", wire::binary_value(data)}});
-    return reply ? Status() : fail(Failure(reply.error()));
+    Result<wire::WriteReply> reply = write_piece(task, stream, data);
+    return reply ? Status() : fail(std::move(reply).error());
   }
   std::uint64_t room = task.room_to_follow();
   task.keep_room(0);
@@ -78,18 +78,18 @@ Status write_whole(TaskCore& task, const std::string& stream, std::string_view d
     task.keep_room(ahead->room);
     if (data.empty()) return {};
     const std::string_view piece = data.substr(0, wire::kMaxWriteData);
-    const Result<Json> reply = task.call("write", {{"stream", stream}, {"data", wire::binary_value(piece)}});
+    const Result<wire::WriteReply> reply = write_piece(task, stream, piece);
     if (!reply && reply.error().code == ErrorCode::kWouldBlock) {
       room = 0;
       backoff.wait(Deadline::never());
       continue;
     }
     if (!reply) return fail(Failure(reply.error()));
-    const std::uint64_t accepted = std::min<std::uint64_t>(number_in(*reply, "accepted"), piece.size());
+    const std::uint64_t accepted = std::min<std::uint64_t>(reply->accepted, piece.size());
     if (accepted > 0) backoff = Backoff();
     data.remove_prefix(accepted);
     // An older supervisor tells no room, and does not know of writes that follow on another.
-    room = accepted == piece.size() ? number_in(*reply, "room") : 0;
+    room = accepted == piece.size() ? reply->room : 0;
   }
 }
 

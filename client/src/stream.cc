@@ -10,8 +10,8 @@
 #include "client/src/stream_reading.h"
 #include "client/src/task_core.h"
 #include "client/src/throwing.h"
-#include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/messages.h"
 
 namespace bgtask {
 namespace {
@@ -34,10 +34,6 @@ void check_data(const std::string& name) {
 
 void check_order(std::uint64_t begin, std::optional<std::uint64_t> end) {
   if (end && *end < begin) throw Error("bad_argument", "end lies before begin");
-}
-
-Json write_params(const std::string& name, std::string_view data) {
-  return {{"stream", name}, {"data", wire::binary_value(data)}};
 }
 
 }  // namespace
@@ -102,10 +98,11 @@ MessagesResult Stream::peek_messages(std::uint64_t begin, std::optional<std::uin
 }
 
 WriteResult Stream::write(std::string_view data) const {
+  const wire::Stream stream{number_of(name_)};
   WriteResult total;
   do {
     const std::string_view piece = data.substr(0, wire::kMaxWriteData);
-    Result<Json> reply = task_->call("write", write_params(name_, piece));
+    Result<wire::WriteReply> reply = write_piece(*task_, stream, piece);
     if (!reply && reply.error().code == ErrorCode::kWouldBlock && total.accepted > 0) break;
     const WriteResult taken = to_write_result(value_or_throw(std::move(reply)));
     const std::uint64_t accepted = std::min<std::uint64_t>(taken.accepted, piece.size());
@@ -118,11 +115,11 @@ WriteResult Stream::write(std::string_view data) const {
 }
 
 void Stream::write_all(std::string_view data) const {
-  value_or_throw(write_whole(*task_, name_, data));
+  value_or_throw(write_whole(*task_, wire::Stream{number_of(name_)}, data));
 }
 
 void Stream::close(bool immediate) const {
-  value_or_throw(task_->call("close", {{"stream", name_}, {"immediate", immediate}}));
+  value_or_throw(task_->ask(wire::CloseRequest{.stream = {number_of(name_)}, .immediate = immediate}));
 }
 
 }  // namespace bgtask

@@ -8,7 +8,7 @@
 
 #include "client/src/replies.h"
 #include "client/src/stream_names.h"
-#include "protocol/wire/methods.h"
+#include "protocol/wire/messages.h"
 
 namespace bgtask {
 namespace {
@@ -23,34 +23,34 @@ Status check_range(const Range& range) {
   return {};
 }
 
-Json stream_param(int stream) {
-  return {{"stream", std::string(wire::stream_name(stream))}};
+wire::ReadRequest read_request(int stream) {
+  return {.stream = {stream}};
 }
 
-Json range_params(int stream, const Range& range, bool peek) {
-  Json params = stream_param(stream);
-  if (range.begin) params["offset"] = *range.begin;
-  if (range.begin && range.end) params["count"] = *range.end > *range.begin ? *range.end - *range.begin : 0;
-  if (peek) params["peek"] = true;
-  return params;
+wire::ReadRequest range_request(int stream, const Range& range, bool peek) {
+  wire::ReadRequest request = read_request(stream);
+  request.offset = range.begin;
+  if (range.begin && range.end) request.count = *range.end > *range.begin ? *range.end - *range.begin : 0;
+  request.peek = peek;
+  return request;
 }
 
 template <class T>
-T decode(Json reply);
+T result_of(wire::ReadReply reply);
 template <>
-ReadResult decode(Json reply) {
+ReadResult result_of(wire::ReadReply reply) {
   return to_read_result(std::move(reply));
 }
 template <>
-MessagesResult decode(Json reply) {
-  return to_messages_result(reply);
+MessagesResult result_of(wire::ReadReply reply) {
+  return to_messages_result(std::move(reply));
 }
 
 template <class T>
-Result<T> fetch(TaskCore& task, Json params) {
-  Result<Json> reply = task.call("read", std::move(params));
+Result<T> fetch(TaskCore& task, const wire::ReadRequest& request) {
+  Result<wire::ReadReply> reply = task.ask(request);
   if (!reply) return fail(std::move(reply).error());
-  return decode<T>(std::move(*reply));
+  return result_of<T>(std::move(*reply));
 }
 
 std::uint64_t end_of(const ReadResult& result) {
@@ -106,13 +106,13 @@ void append(MessagesResult& result, MessagesResult page) {
 /// does not take away what has been read, and consumed, already: the next call will report it.
 template <class T>
 Result<T> fetch_range(TaskCore& task, int stream, Range range, bool peek) {
-  Result<T> first = fetch<T>(task, range_params(stream, range, peek));
+  Result<T> first = fetch<T>(task, range_request(stream, range, peek));
   if (!first) return first;
   T result = std::move(*first);
   const std::uint64_t end = std::min(range.end.value_or(kLargestOffset), result.limit);
   std::uint64_t bytes = bytes_in(result);
   for (T* last = &result; !is_empty(*last) && end_of(result) < end && bytes < ring::kMaxRead;) {
-    Result<T> page = fetch<T>(task, range_params(stream, {end_of(result), end}, peek));
+    Result<T> page = fetch<T>(task, range_request(stream, {end_of(result), end}, peek));
     if (!page || is_empty(*page) || page->offset < end_of(result)) break;
     bytes += bytes_in(*page);
     append(result, std::move(*page));
@@ -128,7 +128,7 @@ std::uint64_t lost_between(const ReadResult& result, const ReadResult& page) {
 
 Result<ReadResult> first_unconsumed(TaskCore& task, int stream) {
   const auto held = task.held_pages.find(stream);
-  if (held == task.held_pages.end()) return fetch<ReadResult>(task, stream_param(stream));
+  if (held == task.held_pages.end()) return fetch<ReadResult>(task, read_request(stream));
   ReadResult page = std::move(held->second);
   task.held_pages.erase(held);
   return page;
@@ -141,9 +141,9 @@ Result<ReadResult> take_unconsumed(TaskCore& task, int stream) {
   if (!result) return result;
   const std::uint64_t end = result->limit;
   while (!result->data.empty() && end_of(*result) < end && result->data.size() < ring::kMaxRead) {
-    Json params = stream_param(stream);
-    params["count"] = end - end_of(*result);
-    Result<ReadResult> page = fetch<ReadResult>(task, std::move(params));
+    wire::ReadRequest request = read_request(stream);
+    request.count = end - end_of(*result);
+    Result<ReadResult> page = fetch<ReadResult>(task, request);
     if (!page || page->data.empty() || page->offset < end_of(*result)) break;
     if (page->offset != end_of(*result)) {
       page->missed += lost_between(*result, *page);
@@ -157,14 +157,14 @@ Result<ReadResult> take_unconsumed(TaskCore& task, int stream) {
 
 /// Messages carry their numbers, so nothing need follow on.
 Result<MessagesResult> take_unconsumed_messages(TaskCore& task) {
-  Result<MessagesResult> result = fetch<MessagesResult>(task, stream_param(kData));
+  Result<MessagesResult> result = fetch<MessagesResult>(task, read_request(kData));
   if (!result) return result;
   const std::uint64_t end = result->limit;
   std::uint64_t bytes = bytes_in(*result);
   while (!result->messages.empty() && end_of(*result) < end && bytes < ring::kMaxRead) {
-    Json params = stream_param(kData);
-    params["count"] = end - end_of(*result);
-    Result<MessagesResult> page = fetch<MessagesResult>(task, std::move(params));
+    wire::ReadRequest request = read_request(kData);
+    request.count = end - end_of(*result);
+    Result<MessagesResult> page = fetch<MessagesResult>(task, request);
     if (!page || page->messages.empty() || page->offset < end_of(*result)) break;
     bytes += bytes_in(*page);
     append(*result, std::move(*page));
@@ -203,13 +203,13 @@ Result<ReadResult> read_stream(TaskCore& task, int stream, Range range) {
 
 Result<ReadResult> discard_stream(TaskCore& task, int stream, std::optional<std::uint64_t> end) {
   if (Status fine = check_range({std::nullopt, end}); !fine) return fail(std::move(fine).error());
-  Json params = stream_param(stream);
-  params["discard"] = true;
+  wire::ReadRequest request = read_request(stream);
+  request.discard = true;
   if (end) {
-    params["offset"] = 0;
-    params["count"] = *end;
+    request.offset = 0;
+    request.count = *end;
   }
-  Result<ReadResult> result = fetch<ReadResult>(task, std::move(params));
+  Result<ReadResult> result = fetch<ReadResult>(task, request);
   if (!result) return result;
   task.held_pages.erase(stream);
   result->missed = 0;  // nothing was asked for
@@ -239,8 +239,9 @@ Result<Json> stream_info(TaskCore& task, int stream) {
     if (ring) return taskdir::stream_document(*ring);
     if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
   }
-  Result<Json> live = task.call("stream_info", stream_param(stream));
-  if (live || !is_lost(live.error())) return live;
+  Result<wire::DocumentReply> live = task.ask(wire::StreamInfoRequest{{stream}});
+  if (live) return std::move(live->document);
+  if (!is_lost(live.error())) return fail(std::move(live).error());
   const Result<Json> snapshot = task.snapshot();
   if (!snapshot) return fail(Failure(snapshot.error()));
   const Json streams = snapshot->value("streams", Json::object());

@@ -14,52 +14,50 @@
 #include "client/src/task_core.h"
 #include "client/src/throwing.h"
 #include "client/src/waiting.h"
-#include "protocol/wire/methods.h"
+#include "protocol/wire/messages.h"
+#include "protocol/wire/signals.h"
 
 namespace bgtask {
 namespace {
 
-constexpr Seconds kDefaultGrace{3};
 /// Its files are gone by then. On a starved machine a supervisor may not have its turn for seconds.
 constexpr Seconds kPatienceAfterDelete{15};
 /// More collected output than any ring of a sane size holds: then somebody plays with us.
 constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;
 
-std::optional<Seconds> seconds_in(const Json& params, const char* key) {
-  if (!params.is_object() || !params.contains(key) || !params.at(key).is_number()) return std::nullopt;
-  return Seconds(params.at(key).get<double>());
-}
-
 /// Some methods take time of their own.
 Deadline deadline_for(const TaskCore& task, std::string_view method, const Json& params) {
-  if (method == "delete") return task.deadline(seconds_in(params, "grace").value_or(kDefaultGrace));
-  if (method != "wait") return task.deadline();
-  const std::optional<Seconds> time = seconds_in(params, "timeout");
-  return time ? task.deadline(*time) : Deadline::never();
+  if (method == wire::method_name(wire::MethodId::kDelete))
+    return task.deadline(Seconds(wire::decode<wire::DeleteRequest>(params).grace));
+  if (method != wire::method_name(wire::MethodId::kWait)) return task.deadline();
+  const auto timeout = wire::decode<wire::WaitRequest>(params).timeout;
+  return timeout ? task.deadline(Seconds(*timeout)) : Deadline::never();
 }
 
-Json call_method(TaskCore& task, std::string_view method, Json params = Json::object()) {
-  const Deadline until = deadline_for(task, method, params);
-  return value_or_throw(task.call(method, std::move(params), until));
-}
-
-std::string_view scope_name(Scope scope) {
+wire::SignalScope wire_scope(Scope scope) {
   switch (scope) {
     case Scope::kProcess:
-      return "process";
+      return wire::SignalScope::kProcess;
     case Scope::kGroup:
-      return "group";
+      return wire::SignalScope::kGroup;
     case Scope::kTree:
       break;
   }
-  return "tree";
+  return wire::SignalScope::kTree;
+}
+
+wire::Signal wire_signal(const Signal& signal) {
+  const Json value = std::visit([](const auto& name_or_number) { return Json(name_or_number); }, signal);
+  const std::optional<int> number = wire::signal_number(value);
+  if (!number) throw_failure(wire::wrong_type("signal", wire::ParamType::kSignal).value());
+  return {*number};
 }
 
 /// Collects the output that a delete sends before its reply.
 Connection::EventHandler collector(std::vector<OutputChunk>& chunks) {
   return [&chunks, bytes = std::uint64_t{0}](Json params) mutable -> Status {
-    if (text_in(params, "event") != "output") return {};
-    for (OutputChunk& chunk : to_output(params).chunks) {
+    if (wire::event_kind(params) != wire::OutputEvent::kKind) return {};
+    for (OutputChunk& chunk : to_output(wire::decode<wire::OutputEvent>(std::move(params))).chunks) {
       bytes += sizeof(OutputChunk) + chunk.data.size();
       chunks.push_back(std::move(chunk));
     }
@@ -154,13 +152,17 @@ Json Task::snapshot() const {
 }
 
 Json Task::call(std::string_view method, Json params) {
-  Json result = call_method(*impl_, method, std::move(params));
-  if (method == "read" || method == "output") show_text(result);
+  const Deadline until = deadline_for(*impl_, method, params);
+  Json result = value_or_throw(impl_->call(method, std::move(params), until));
+  if (method == wire::method_name(wire::MethodId::kRead) ||
+      method == wire::method_name(wire::MethodId::kOutput))
+    show_text(result);
   return result;
 }
 
 Json Task::apply_meta(const Json& meta) {
-  return call_method(*impl_, "apply_meta", {{"meta", meta.is_string() ? Json{{"note", meta}} : meta}});
+  wire::ApplyMetaRequest request{meta.is_string() ? Json{{"note", meta}} : meta};
+  return value_or_throw(impl_->ask(std::move(request))).document;
 }
 
 Json Task::apply_meta(std::initializer_list<Json::initializer_list_t::value_type> meta) {
@@ -168,31 +170,29 @@ Json Task::apply_meta(std::initializer_list<Json::initializer_list_t::value_type
 }
 
 std::uint64_t Task::kill(const Signal& signal, Scope scope) {
-  Json params{{"scope", std::string(scope_name(scope))}};
-  params["signal"] = std::visit([](const auto& value) { return Json(value); }, signal);
-  return number_in(call_method(*impl_, "kill", std::move(params)), "signalled");
+  return value_or_throw(impl_->ask(wire::KillRequest{wire_signal(signal), wire_scope(scope)})).signalled;
 }
 
 std::uint64_t Task::pause(bool pause) {
-  return number_in(call_method(*impl_, "pause", {{"pause", pause}}), "signalled");
+  return value_or_throw(impl_->ask(wire::PauseRequest{pause})).signalled;
 }
 
 bool Task::restart() {
-  return flag_in(call_method(*impl_, "restart"), "restarted");
+  return value_or_throw(impl_->ask(wire::RestartRequest{})).restarted;
 }
 
 RemoveReceipt Task::remove(const RemoveOptions& options) {
   std::vector<OutputChunk> output;
-  Json params{{"grace", options.grace.count()}, {"collect", options.collect}};
-  const Deadline until = deadline_for(*impl_, "delete", params);
-  const Result<Json> reply = impl_->call("delete", std::move(params), until, collector(output));
+  Result<wire::Receipt> reply =
+      impl_->ask(wire::DeleteRequest{.grace = options.grace.count(), .collect = options.collect},
+                 impl_->deadline(options.grace), collector(output));
   if (!reply && reply.error().code == ErrorCode::kLost)
     return value_or_throw(remove_lost(*impl_, options.collect));
   if (!reply) throw_failure(Failure(reply.error()));
   if (!impl_->wait_for_supervisor_exit(kPatienceAfterDelete)) {
     throw Error("unresponsive", "the task is deleted, but its supervisor has not ended yet");
   }
-  RemoveReceipt receipt = to_receipt(*reply);
+  RemoveReceipt receipt = to_receipt(std::move(*reply));
   receipt.output = std::move(output);
   return receipt;
 }

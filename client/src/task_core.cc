@@ -108,7 +108,8 @@ Result<TaskDirectory> TaskCore::find_own_task() {
   Result<std::unique_ptr<Connection>> connection = Connection::open(*task, deadline());
   if (!connection) return fail(std::move(connection).error());
   Json nothing = Json::object();
-  const Result<Json> info = (*connection)->call("info", nothing, deadline());
+  const Result<Json> info =
+      (*connection)->call(wire::method_name(wire::MethodId::kInfo), nothing, deadline());
   if (!info) return fail(Failure(info.error()));
   if (!info->is_object() || info->value("child_pid", Json()) != pid_) {
     return fail(ErrorCode::kNotFound, "this process is not the task's child");
@@ -181,14 +182,15 @@ std::uint64_t TaskCore::room_to_follow() const {
   return connection_ && !connection_->hung_up() ? room_to_follow_ : 0;
 }
 
-Result<std::int64_t> TaskCore::send_write(const Json& params, std::string_view data) {
-  Result<std::int64_t> sent = connection_->send_write(params, data, deadline());
+Result<std::int64_t> TaskCore::send_write(const wire::WriteRequest& request, std::string_view data) {
+  Result<std::int64_t> sent = connection_->send_write(request, data, deadline());
   return sent ? sent : fail(given_up(std::move(sent).error()));
 }
 
-Result<Json> TaskCore::answer(std::int64_t write) {
+Result<wire::WriteReply> TaskCore::answer(std::int64_t write) {
   Result<Json> reply = connection_->answer(write, deadline());
-  return reply ? std::move(reply) : fail(given_up(std::move(reply).error()));
+  if (!reply) return fail(given_up(std::move(reply).error()));
+  return wire::decode<wire::WriteReply>(std::move(*reply));
 }
 
 Result<Json> TaskCore::snapshot() {
@@ -220,14 +222,16 @@ Result<Json> TaskCore::published(const std::vector<std::string>& members) {
 }
 
 Result<Json> TaskCore::fetch_info() {
-  Result<Json> document = call("info", Json::object());
-  if (!document) return document.error().code == ErrorCode::kLost ? snapshot() : std::move(document);
-  if (!document->is_object())
+  Result<wire::DocumentReply> reply = ask(wire::InfoRequest{});
+  if (!reply && reply.error().code == ErrorCode::kLost) return snapshot();
+  if (!reply) return fail(std::move(reply).error());
+  Json& document = reply->document;
+  if (!document.is_object())
     return fail(ErrorCode::kInvalidRequest, "the supervisor's info is not an object");
-  const auto pid = document->find("pid");
-  if (pid != document->end() && pid->is_number_integer())
+  const auto pid = document.find("pid");
+  if (pid != document.end() && pid->is_number_integer())
     pid_ = pid->get<pid_t>();  // adopted since it was looked up
-  return document;
+  return std::move(document);
 }
 
 bool TaskCore::wait_for_supervisor_exit(Seconds patience) {

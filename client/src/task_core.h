@@ -19,6 +19,7 @@
 #include "client/src/deadline.h"
 #include "client/src/ring_reading.h"
 #include "client/src/task_directory.h"
+#include "protocol/wire/messages.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask {
@@ -57,10 +58,24 @@ class TaskCore {
     return call(method, std::move(params), deadline());
   }
 
+  /// As call(), with the request and its reply as structs.
+  template <class Request>
+  Result<typename Request::Reply> ask(Request request, Deadline deadline,
+                                      const Connection::EventHandler& on_event = {}) {
+    Result<Json> reply =
+        call(wire::method_name(Request::kMethod), wire::encode(std::move(request)), deadline, on_event);
+    if (!reply) return fail(std::move(reply).error());
+    return wire::decode<typename Request::Reply>(std::move(*reply));
+  }
+  template <class Request>
+  Result<typename Request::Reply> ask(Request request) {
+    return ask(std::move(request), deadline());
+  }
+
   /// Writes to stdin of which several may be on the way; see Connection. Only after a call() that was
   /// answered, which has made the connection.
-  Result<std::int64_t> send_write(const Json& params, std::string_view data);
-  Result<Json> answer(std::int64_t write);
+  Result<std::int64_t> send_write(const wire::WriteRequest& request, std::string_view data);
+  Result<wire::WriteReply> answer(std::int64_t write);
   /// The room in stdin's queue if the last message was a write that was taken whole, on a connection that is
   /// still up: the next one may follow on it. Else 0. Kept by whoever writes, forgotten at the next call().
   std::uint64_t room_to_follow() const;

@@ -1,16 +1,21 @@
 #include "client/src/waiting.h"
 
+#include <optional>
+#include <utility>
+
 #include "client/src/replies.h"
-#include "protocol/wire/methods.h"
+#include "protocol/wire/messages.h"
 
 namespace bgtask {
 namespace {
 
-Json wait_params(const WaitOptions& options) {
-  Json params{{"for", options.for_events}, {"cursor", options.cursor}};
+Result<wire::WaitRequest> wait_request(const WaitOptions& options) {
+  const std::optional<wire::WaitEvents> events = wire::wait_events(options.for_events);
+  if (!events) return wire::wrong_type("for", wire::ParamType::kWaitList);
+  wire::WaitRequest request{.events = *events, .cursor = options.cursor};
   if (options.timeout && options.timeout->count() <= wire::kMaxSeconds)
-    params["timeout"] = options.timeout->count();
-  return params;
+    request.timeout = options.timeout->count();
+  return request;
 }
 
 bool is_unknown_there(const Failure& failure) {
@@ -20,20 +25,18 @@ bool is_unknown_there(const Failure& failure) {
 }  // namespace
 
 Result<WaitResult> wait_for(TaskCore& task, const WaitOptions& options) {
-  Json params = wait_params(options);
-  const Deadline until = params.contains("timeout") ? task.deadline(*options.timeout) : Deadline::never();
-  const bool brief = !options.with_status && task.knows_brief_waits;
-  if (brief) {
-    params["status"] = false;
-    const Result<Json> reply = task.call("wait", params, until);
-    if (reply) return to_wait_result(*reply);
-    if (!is_unknown_there(reply.error())) return fail(Failure(reply.error()));
+  Result<wire::WaitRequest> request = wait_request(options);
+  if (!request) return fail(std::move(request).error());
+  const Deadline until = request->timeout ? task.deadline(*options.timeout) : Deadline::never();
+  request->status = options.with_status || !task.knows_brief_waits;
+  Result<wire::WaitReply> reply = task.ask(*request, until);
+  if (!reply && !request->status && is_unknown_there(reply.error())) {
     task.knows_brief_waits = false;
-    params.erase("status");
+    request->status = true;
+    reply = task.ask(*request, until);
   }
-  const Result<Json> reply = task.call("wait", std::move(params), until);
-  if (!reply) return fail(Failure(reply.error()));
-  return to_wait_result(*reply);
+  if (!reply) return fail(std::move(reply).error());
+  return to_wait_result(std::move(*reply));
 }
 
 }  // namespace bgtask

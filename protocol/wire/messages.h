@@ -26,6 +26,14 @@ Json encode(Message message);
 template <class Message>
 Message decode(Json document);
 
+/// A write whose bytes are sent after the rest of it, from where they lie: the params before them, and their
+/// key.
+struct WriteHead {
+  Json params;
+  std::string_view data_key;
+};
+WriteHead encode_head(WriteRequest request);
+
 /// Decodes the params of a request that validate() has passed.
 AnyRequest decode_request(MethodId method, Json params);
 

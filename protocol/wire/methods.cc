@@ -1,6 +1,7 @@
 #include "protocol/wire/methods.h"
 
 #include <array>
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -73,6 +74,14 @@ constexpr Method kMethods[] = {
     {MethodId::kSubscribe, "subscribe", kSubscribeParams, true, "{next}, then notifications"},
     {MethodId::kUnsubscribe, "unsubscribe", {}, true, "true"},
 };
+
+constexpr bool in_order_of_ids() {
+  for (size_t i = 0; i < std::size(kMethods); ++i) {
+    if (static_cast<size_t>(kMethods[i].id) != i) return false;
+  }
+  return true;
+}
+static_assert(in_order_of_ids(), "a method is found by its id");
 
 constexpr std::array<std::string_view, 4> kStreamNames = {"stdin", "stdout", "stderr", "data"};
 
@@ -152,6 +161,11 @@ tl::unexpected<Failure> bad_parameter(std::string_view name, std::string message
       Failure{ErrorCode::kBadArgument, std::move(message), 0, Json{{"parameter", std::string(name)}}});
 }
 
+tl::unexpected<Failure> wrong_type(std::string_view name, ParamType type) {
+  return bad_parameter(name,
+                       "parameter '" + std::string(name) + "' must be: " + std::string(type_name(type)));
+}
+
 std::span<const Method> methods() {
   return kMethods;
 }
@@ -161,6 +175,10 @@ const Method* find_method(std::string_view name) {
     if (method.name == name) return &method;
   }
   return nullptr;
+}
+
+std::string_view method_name(MethodId id) {
+  return kMethods[static_cast<size_t>(id)].name;
 }
 
 std::string_view type_name(ParamType type) {
@@ -212,7 +230,7 @@ Status validate(const Method& method, const Json& params) {
       return bad_parameter(name, "'" + std::string(method.name) + "' needs the parameter '" + name + "'");
     }
     if (!fits(param.type, *value)) {
-      return bad_parameter(name, "parameter '" + name + "' must be: " + std::string(type_name(param.type)));
+      return wrong_type(name, param.type);
     }
   }
   return {};

@@ -66,6 +66,7 @@ struct Method {
 
 std::span<const Method> methods();
 const Method* find_method(std::string_view name);
+std::string_view method_name(MethodId id);
 /// bad_argument naming the parameter that is unknown, missing, of a wrong type or out of range.
 Status validate(const Method& method, const Json& params);
 /// The reply to `methods`.
@@ -73,6 +74,8 @@ Json describe_methods();
 
 /// bad_argument that names a parameter.
 tl::unexpected<Failure> bad_parameter(std::string_view name, std::string message);
+/// The same for a value that does not fit the parameter's type.
+tl::unexpected<Failure> wrong_type(std::string_view name, ParamType type);
 
 std::string_view type_name(ParamType type);
 

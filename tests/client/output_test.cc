@@ -77,7 +77,7 @@ TEST_F(OutputTest, OfMemoryRingsComesThroughTheSupervisor) {
     for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
       const Json& params = request.at("params");
       Json reply{{"chunks", Json::array()}, {"next", 2}, {"lost", {{"stdout", 7}}}, {"eof", true}};
-      if (params.at("cursor") == 0) {
+      if (params.value("cursor", 0) == 0) {
         reply["chunks"].push_back({{"seq", 1},
                                    {"time", 1.5},
                                    {"stream", "stderr"},
@@ -131,7 +131,7 @@ TEST_F(OutputTest, FollowWaitsInTheSupervisorForMore) {
   });
   EXPECT_EQ(task.follow([](const Output&) { return true; }), 6u);
   ASSERT_EQ(waits.size(), 3u);
-  EXPECT_EQ(waits[0], (Json{{"for", {"output", "eof", "exit"}}, {"cursor", 6}, {"status", false}}));
+  EXPECT_EQ(waits[0], (Json{{"for", {"exit", "output", "eof"}}, {"cursor", 6}, {"status", false}}));
   task.disconnect();
 }
 
@@ -152,7 +152,7 @@ TEST_F(OutputTest, AnOlderSupervisorIsAskedAsItKnows) {
   EXPECT_EQ(task.follow([](const Output&) { return true; }), 6u);
   ASSERT_EQ(waits.size(), 3u);
   EXPECT_TRUE(waits[0].contains("status"));
-  EXPECT_EQ(waits[1], (Json{{"for", {"output", "eof", "exit"}}, {"cursor", 6}}));
+  EXPECT_EQ(waits[1], (Json{{"for", {"exit", "output", "eof"}}, {"cursor", 6}}));
   EXPECT_EQ(waits[2], waits[1]);
   task.disconnect();
 }

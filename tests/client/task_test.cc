@@ -141,13 +141,15 @@ TEST_F(TaskTest, CallsCarryTheirParameters) {
     }
   });
   EXPECT_EQ(task.kill("TERM"), 2u);
-  EXPECT_EQ(last, (Json{{"kill", {{"signal", "TERM"}, {"scope", "group"}}}}));
+  EXPECT_EQ(last, (Json{{"kill", {{"signal", SIGTERM}}}}));
   task.kill(9, Scope::kTree);
-  EXPECT_EQ(last, (Json{{"kill", {{"signal", 9}, {"scope", "tree"}}}}));
+  EXPECT_EQ(last, (Json{{"kill", {{"scope", "tree"}}}}));
   task.kill();
-  EXPECT_EQ(last, (Json{{"kill", {{"signal", "KILL"}, {"scope", "group"}}}}));
+  EXPECT_EQ(last, (Json{{"kill", Json::object()}}));
+  EXPECT_EQ(error_of([&] { task.kill("NONSENSE"); }), "bad_argument");
+  EXPECT_EQ(error_of([&] { task.wait({.for_events = {"output", "end"}}); }), "bad_argument");
   EXPECT_EQ(task.pause(), 2u);
-  EXPECT_EQ(last, (Json{{"pause", {{"pause", true}}}}));
+  EXPECT_EQ(last, (Json{{"pause", Json::object()}}));
   task.resume();
   EXPECT_EQ(last, (Json{{"pause", {{"pause", false}}}}));
   EXPECT_TRUE(task.restart());
@@ -158,7 +160,7 @@ TEST_F(TaskTest, CallsCarryTheirParameters) {
   task.apply_meta("paused");
   EXPECT_EQ(last, (Json{{"apply_meta", {{"meta", {{"note", "paused"}}}}}}));
   const WaitResult waited = task.wait({.timeout = Seconds(1.5)});
-  EXPECT_EQ(last, (Json{{"wait", {{"for", {"exit"}}, {"cursor", 0}, {"timeout", 1.5}}}}));
+  EXPECT_EQ(last, (Json{{"wait", {{"timeout", 1.5}}}}));
   EXPECT_EQ(waited.fired, "exit");
   EXPECT_EQ(waited.status.at("exit_code"), 3);
   task.disconnect();

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -135,6 +138,30 @@ TEST(Messages, NothingInAReplyIsTrusted) {
     decode<Receipt>({{"survivors", {nonsense}}});
   }
   EXPECT_EQ(decode<SignalledReply>({{"signalled", -1}}).signalled, 0u);
+}
+
+// Keys that mean nothing but a member of a message. Others are also keys of documents.
+TEST(Messages, KeysAreInWireOnly) {
+  const std::vector<std::string> keys = {"accepted", "chunks",    "collect",   "discard",  "fired",
+                                         "follows",  "immediate", "max_bytes", "missed",   "peek",
+                                         "room",     "signalled", "survivors", "restarted"};
+  // Of an error that names a parameter.
+  const std::vector<std::string> allowed = {"bad_parameter(\"discard\""};
+  for (const char* folder : {"client/src", "supervisor"}) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(std::filesystem::path(BGTASK_SOURCES) / folder)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path());
+      std::string text(std::istreambuf_iterator<char>(file), {});
+      for (const std::string& one : allowed) {
+        if (const size_t at = text.find(one); at != std::string::npos) text.erase(at, one.size());
+      }
+      for (const std::string& key : keys) {
+        EXPECT_EQ(text.find('"' + key + '"'), std::string::npos)
+            << entry.path() << " spells the key \"" << key << "\" of a message";
+      }
+    }
+  }
 }
 
 TEST(Messages, EventsNameTheirKind) {

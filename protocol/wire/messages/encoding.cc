@@ -1,5 +1,6 @@
 #include "protocol/wire/messages/encoding.h"
 
+#include <algorithm>
 #include <array>
 
 #include "protocol/wire/signals.h"
@@ -153,6 +154,18 @@ bool take(Json& value, SignalScope& member) {
     return true;
   }
   return false;
+}
+
+std::optional<WaitEvents> wait_events(const std::vector<std::string>& words) {
+  WaitEvents events;
+  const auto set = [&](const std::string& word) {
+    for (const Word<WaitEvents>& known : kWaitEvents) {
+      if (known.word == word) return events.*known.flag = true;
+    }
+    return false;
+  };
+  if (words.empty() || !std::all_of(words.begin(), words.end(), set)) return std::nullopt;
+  return events;
 }
 
 bool take(Json& value, WaitEvents& member) {

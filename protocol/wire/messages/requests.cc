@@ -76,6 +76,13 @@ AnyRequest decode_nth(size_t which, Json params, std::index_sequence<Index...>) 
 
 }  // namespace
 
+WriteHead encode_head(WriteRequest request) {
+  constexpr std::string_view kKey = std::get<1>(kMembers<WriteRequest>).key;
+  WriteHead head{encode(std::move(request)), kKey};
+  head.params.erase(std::string(kKey));
+  return head;
+}
+
 AnyRequest decode_request(MethodId method, Json params) {
   return decode_nth(static_cast<size_t>(method), std::move(params),
                     std::make_index_sequence<std::variant_size_v<AnyRequest>>());

@@ -3,9 +3,11 @@
 
 #include <csignal>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocol/wire/codec.h"
 #include "protocol/wire/json.h"
@@ -59,6 +61,9 @@ struct WaitEvents {
   bool eof = false;
   bool operator==(const WaitEvents&) const = default;
 };
+
+/// By their words; nothing for a word that is none, or for no words.
+std::optional<WaitEvents> wait_events(const std::vector<std::string>& words);
 
 /// What a `subscribe` wants to be told.
 struct EventKinds {
