@@ -59,7 +59,7 @@ Json output_page(int chunks, int bytes) {
                     {"time", 1'700'000'000.25 + i},
                     {"stream", "stdout"},
                     {"offset", i * bytes},
-                    {"data", std::string(static_cast<size_t>(bytes), 'x')}});
+                    {"data", wire::binary_value(std::string(static_cast<size_t>(bytes), 'x'))}});
   }
   Json lost{{"stdout", 0}, {"stderr", 0}, {"data", 0}};
   return wire::make_reply(7, {{"chunks", std::move(list)}, {"next", chunks + 1}, {"lost", std::move(lost)}});
