@@ -22,4 +22,8 @@ Result<const TaskDirectory*> TaskAccess::directory(const Task& task) {
   return task.impl_->directory();
 }
 
+TaskCore& TaskAccess::core(const Task& task) {
+  return *task.impl_;
+}
+
 }  // namespace bgtask

@@ -11,6 +11,8 @@
 
 namespace bgtask {
 
+class TaskCore;
+
 struct TaskAccess {
   /// A task that was just opened. `snapshot`, if given, is what info() is made from without contacting
   /// anybody. The descriptor in `directory` is not kept (a search may find more tasks than a process may have
@@ -24,6 +26,8 @@ struct TaskAccess {
 
   /// The task's directory, looked up and opened if need be. Lives as long as the task.
   static Result<const TaskDirectory*> directory(const Task& task);
+  /// What the task is made of.
+  static TaskCore& core(const Task& task);
 };
 
 }  // namespace bgtask

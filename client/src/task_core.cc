@@ -77,17 +77,23 @@ Result<const PoolDirectory*> TaskCore::pool() {
 
 Result<const TaskDirectory*> TaskCore::directory() {
   if (!directory_) {
-    Result<TaskDirectory> found = find();
-    if (!found) return fail(std::move(found).error());
-    if (identity_ && *identity_ != found->identity) {
-      return fail(ErrorCode::kNotFound,
-                  "task " + std::to_string(pid_) + " is gone; another one has its pid now");
-    }
-    identity_ = found->identity;
-    pid_ = found->id;
-    directory_ = std::move(*found);
+    Result<TaskDirectory> opened = open_directory();
+    if (!opened) return fail(std::move(opened).error());
+    directory_ = std::move(*opened);
   }
   return &*directory_;
+}
+
+Result<TaskDirectory> TaskCore::open_directory() {
+  Result<TaskDirectory> found = find();
+  if (!found) return found;
+  if (identity_ && *identity_ != found->identity) {
+    return fail(ErrorCode::kNotFound,
+                "task " + std::to_string(pid_) + " is gone; another one has its pid now");
+  }
+  identity_ = found->identity;
+  pid_ = found->id;
+  return found;
 }
 
 Result<TaskDirectory> TaskCore::find() {

@@ -39,6 +39,13 @@ class TaskCore {
   /// Looked up once; from then on it is this directory and no other, whatever becomes of its name.
   Result<const TaskDirectory*> directory();
 
+  /// The same, opened for the caller: it does not stay open here.
+  Result<TaskDirectory> open_directory();
+  /// The pool of a task that has been looked up, to be shared among many tasks, and the other way round: `pool`
+  /// stands for a directory that this task has open as well.
+  const std::shared_ptr<const PoolDirectory>& shared_pool() const { return pool_; }
+  void share_pool(std::shared_ptr<const PoolDirectory> pool) { pool_ = std::move(pool); }
+
   void set_timeout(Seconds timeout) { timeout_ = timeout; }
   Seconds timeout() const { return timeout_; }
   Deadline deadline(Seconds more = Seconds::zero()) const { return Deadline::after(timeout_ + more); }

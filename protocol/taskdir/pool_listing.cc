@@ -1,12 +1,21 @@
 #include "protocol/taskdir/pool_listing.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "protocol/io/directory_names.h"
+#include "protocol/io/files.h"
 #include "protocol/taskdir/liveness.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/taskdir/snapshot.h"
+#include "protocol/wire/codec.h"
+#include "protocol/wire/limits.h"
 
 namespace bgtask::taskdir {
 namespace {
@@ -22,6 +31,39 @@ bool is_child(const Json& snapshot, pid_t pid) {
   if (child == snapshot.end() || *child != pid) return false;
   const Result<std::optional<bool>> alive = child_alive(snapshot);
   return alive && *alive == true;
+}
+
+/// The name of the directory in the pool that has this inode; "" where there is none. Only own shortages are
+/// failures.
+Result<std::string> name_of_inode(const PoolDirectory& pool, ino_t inode) {
+  const int fd = ::openat(pool.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* listing = fd >= 0 ? ::fdopendir(fd) : nullptr;
+  if (listing == nullptr) {
+    const Failure failure = fail_errno("cannot list the pool " + pool.path.string(), errno).value();
+    if (fd >= 0) ::close(fd);
+    if (is_own_shortage(failure.code)) return fail(Failure(failure));
+    return std::string();
+  }
+  std::string name;
+  while (const dirent* entry = ::readdir(listing)) {
+    if (entry->d_ino == inode) {
+      name = entry->d_name;
+      break;
+    }
+  }
+  ::closedir(listing);
+  return name;
+}
+
+/// The inode alone does not tell: a file system may give that of a removed directory to the next one.
+bool was_task(const TaskDirectory& directory, pid_t id) {
+  const Result<std::string> text =
+      io::read_file(directory.fd.get(), kStatus, wire::kMaxStatusFile, &directory.owner);
+  if (!text) return false;
+  const Result<Json> published = wire::decode_json(*text, wire::reply_limits());
+  if (!published || !published->is_object()) return false;
+  // An adopter renames the directory first, and publishes then.
+  return published->value("pid", Json()) == id || is_former_pid(*published, id);
 }
 
 }  // namespace
@@ -65,6 +107,18 @@ Result<TaskDirectory> find_task(const PoolDirectory& pool, pid_t pid) {
                 "there is no task " + std::to_string(pid) + " in " + pool.path.string());
   }
   return by_name;
+}
+
+Result<std::optional<TaskDirectory>> find_renamed(const PoolDirectory& pool, pid_t id,
+                                                  std::pair<dev_t, ino_t> identity) {
+  const Result<std::string> name = name_of_inode(pool, identity.second);
+  if (!name) return fail(Failure(name.error()));
+  const std::optional<pid_t> present = task_id(*name);
+  if (!present || *present == id) return std::nullopt;
+  Result<TaskDirectory> task = open_task(pool, *present);
+  if (!task && is_own_shortage(task.error().code)) return fail(std::move(task).error());
+  if (!task || task->identity != identity || !was_task(*task, id)) return std::nullopt;
+  return std::optional(std::move(*task));
 }
 
 HiddenNames list_hidden(const PoolDirectory& pool) {

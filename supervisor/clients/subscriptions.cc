@@ -44,7 +44,7 @@ void send_marks(Connection& connection, Subscription& subscription, Task& task) 
   }
   if (subscription.exit_at && (!subscription.output || subscription.cursor >= *subscription.exit_at)) {
     subscription.exit_at.reset();
-    connection.send(wire::encode_event(wire::ExitEvent{task.status()}));
+    connection.send(wire::encode_event(wire::ExitEvent{task.status(), task.runs()}));
   }
 }
 
@@ -70,6 +70,10 @@ Subscription make_subscription(const wire::SubscribeRequest& request, const Task
   subscription.streams = request.streams.bits;
   if (subscription.exit && task.exited())
     subscription.exit_at = now_cursor;  // it happened before; tell it all the same
+  for (StreamId stream : kOutputStreams) {
+    if (subscription.stream && task.stream_info(static_cast<int>(stream))["eof"] == true)
+      subscription.ended_streams |= 1u << static_cast<uint32_t>(stream);
+  }
   return subscription;
 }
 

@@ -70,6 +70,8 @@ class Task {
   Json stream_info(int stream) const { return document_.stream(stream); }
   Json status() const { return life_.status(); }
   const Json& meta() const { return meta_; }
+  /// How often the command was started.
+  uint64_t runs() const { return life_.runs(); }
   bool exited() const { return life_.state() == State::kExited; }
   /// The command has ended; that is told (exited()) once its last output is in.
   bool child_gone() const { return !life_.child(); }

@@ -160,6 +160,11 @@ void Peer::event(Json params) {
   send(wire::encode_frame(wire::make_event(std::move(params)), wire::Encoding::kMsgpack));
 }
 
+bool Peer::closed_by_client() const {
+  pollfd entry{fd_.get(), POLLRDHUP, 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
 void Peer::wait_for_close() {
   while (!request().is_null()) {
   }

@@ -62,6 +62,8 @@ class Peer {
   void fail(const Json& request, const Json& error_data);
   void event(Json params);
   void close() { fd_.reset(); }
+  bool open() const { return static_cast<bool>(fd_); }
+  bool closed_by_client() const;
   /// Waits for the client to close.
   void wait_for_close();
 

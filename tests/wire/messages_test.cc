@@ -165,9 +165,9 @@ TEST(Messages, KeysAreInWireOnly) {
 }
 
 TEST(Messages, EventsNameTheirKind) {
-  const Json event = encode_event(ExitEvent{{{"state", "exited"}}});
+  const Json event = encode_event(ExitEvent{{{"state", "exited"}}, 2});
   EXPECT_EQ(event["method"], "event");
-  EXPECT_EQ(event["params"], (Json{{"event", "exit"}, {"status", {{"state", "exited"}}}}));
+  EXPECT_EQ(event["params"], (Json{{"event", "exit"}, {"status", {{"state", "exited"}}}, {"runs", 2}}));
   EXPECT_EQ(event_kind(event["params"]), "exit");
   EXPECT_EQ(event_kind(Json::array()), "");
   const Json stream = encode_event(StreamEvent{{2}, true, std::nullopt});

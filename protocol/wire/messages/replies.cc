@@ -55,7 +55,8 @@ inline constexpr auto kMembers<OutputEvent> =
     std::tuple{required("chunks", &OutputEvent::chunks), required("next", &OutputEvent::next),
                required("lost", &OutputEvent::lost)};
 template <>
-inline constexpr auto kMembers<ExitEvent> = std::tuple{required("status", &ExitEvent::status)};
+inline constexpr auto kMembers<ExitEvent> =
+    std::tuple{required("status", &ExitEvent::status), required("runs", &ExitEvent::runs)};
 template <>
 inline constexpr auto kMembers<MetaEvent> = std::tuple{required("meta", &MetaEvent::meta)};
 template <>

@@ -106,6 +106,7 @@ struct OutputEvent : OutputPage {
 struct ExitEvent {
   static constexpr std::string_view kKind = "exit";
   Json status = {};
+  uint64_t runs = 0;  ///< which run ended, counted from 1; 0 from a supervisor that does not tell it
 };
 
 struct MetaEvent {

@@ -1,4 +1,4 @@
-// Spawns a task, finds it, reads it and deletes it, with the installed library and nothing else.
+// Spawns a task, finds it, reads it, watches it and deletes it, with the installed library and nothing else.
 // Arguments: the pool, and the pinger (or nothing).
 #include <bgtask/bgtask.h>
 
@@ -14,6 +14,17 @@ void expect(bool holds, const char* what) {
   if (holds) return;
   std::cerr << "not as it should be: " << what << "\n";
   ++failures;
+}
+
+/// The exit code as a Watch tells it; -1 if it tells anything else.
+int watched_exit(const bgtask::Task& task) {
+  int code = -1;
+  bgtask::Watch watch;
+  watch.add(task, {.exit = true}, [&](bgtask::Task&, const bgtask::WatchEvent& event) {
+    if (event.kind == bgtask::WatchEvent::Kind::kExit) code = event.status.at("exit_code");
+  });
+  watch.wait(bgtask::Seconds(20));
+  return code;
 }
 
 void use(const bgtask::TaskPool& pool, const std::string& pinger) {
@@ -32,6 +43,8 @@ void use(const bgtask::TaskPool& pool, const std::string& pinger) {
     expect(std::system(command.c_str()) == 0, "another program can talk to it");
   }
   expect(task.stream("stdout").read().data == "hello\nworld\n", "its output is there after its end");
+
+  expect(watched_exit(task) == 0, "a watch tells its end");
 
   pid_t pid = task.pid();
   task.remove();
