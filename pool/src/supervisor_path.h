@@ -7,8 +7,9 @@
 
 namespace bgtask {
 
-/// $BGTASK_SUPERVISOR (then that one or none), else `bgtask-supervisor` beside the running program, else
-/// where it was installed. exec_failed with what was tried; `data` is then {"supervisor": PATH}.
+/// $BGTASK_SUPERVISOR (then that one or none), else `bgtask-supervisor` beside the running program or in the
+/// same installed tree, else where it was configured to be installed, else beside or in the same installed
+/// tree as the `bgtask` on $PATH. exec_failed with what was tried; `data` is then {"supervisor": PATH}.
 Result<std::string> find_supervisor();
 
 /// The failure that says that the supervisor itself, not the command, could not be executed.

@@ -41,8 +41,9 @@ class BesideTheProgram : public testing::Test {
  protected:
   BesideTheProgram() { std::filesystem::copy_file(SAY_SUPERVISOR, dir_.path() / "program"); }
 
-  std::string said() const {
-    std::string command = "cd / && BGTASK_SUPERVISOR= '" + (dir_.path() / "program").string() + "'";
+  std::string said(const std::string& path = "/nowhere") const {
+    std::string command =
+        "cd / && PATH='" + path + "' BGTASK_SUPERVISOR= '" + (dir_.path() / "program").string() + "'";
     std::string output;
     FILE* pipe = ::popen(command.c_str(), "re");
     char buffer[4096];
@@ -50,6 +51,16 @@ class BesideTheProgram : public testing::Test {
       output.append(buffer, n);
     ::pclose(pipe);
     return output;
+  }
+  bool installed_as_configured() const { return said().rfind("cannot start", 0) != 0; }
+  /// An installed tree under `prefix`; returns where its supervisor is.
+  std::filesystem::path install(const std::filesystem::path& prefix) const {
+    const std::filesystem::path supervisor = prefix / "libexec/bgtask/bgtask-supervisor";
+    std::filesystem::create_directories(prefix / "bin");
+    std::filesystem::create_directories(supervisor.parent_path());
+    std::filesystem::copy_file("/bin/true", prefix / "bin/bgtask");
+    std::filesystem::copy_file("/bin/true", supervisor);
+    return supervisor;
   }
   test::TempDir dir_;
 };
@@ -65,6 +76,24 @@ TEST_F(BesideTheProgram, ElseTheInstalledOneOrAnErrorNamingBoth) {
   EXPECT_NE(output.find("bgtask/bgtask-supervisor"), std::string::npos) << output;
   bool found = output.rfind("cannot start", 0) == std::string::npos;
   EXPECT_NE(found, output.find(dir_.path().string()) != std::string::npos) << output;
+}
+
+TEST_F(BesideTheProgram, ElseInTheTreeOfTheCommandLineOnThePath) {
+  if (installed_as_configured()) return;  // which comes first
+  const std::filesystem::path supervisor = install(dir_.path() / "prefix");
+  const std::string bin = (dir_.path() / "prefix/bin").string();
+  EXPECT_EQ(said("/usr/bin:" + bin), supervisor.string() + "\n");
+  EXPECT_EQ(said(":relative/bin::" + bin), supervisor.string() + "\n");
+  std::filesystem::create_directory(dir_.path() / "links");
+  std::filesystem::create_symlink(bin + "/bgtask", dir_.path() / "links/bgtask");
+  EXPECT_EQ(said((dir_.path() / "links").string()), supervisor.string() + "\n") << "by a symbolic link";
+}
+
+TEST_F(BesideTheProgram, NothingIsLookedForInTheWorkingDirectory) {
+  if (installed_as_configured()) return;
+  install(dir_.path() / "prefix");
+  const std::string relative = (dir_.path() / "prefix/bin").string().substr(1);  // the program runs in "/"
+  EXPECT_EQ(said(relative).find("bgtask-supervisor\n"), std::string::npos) << said(relative);
 }
 
 }  // namespace
