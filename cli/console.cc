@@ -24,11 +24,22 @@ int write_all(int fd, std::string_view data) {
   return 0;
 }
 
+void write_or_throw(int fd, const char* name, std::string_view data) {
+  const int error = write_all(fd, data);
+  if (error == 0) return;
+  const std::string message = std::string("cannot write to ") + name + ": " + std::strerror(error);
+  if (error == EPIPE) throw ReaderGone(message);
+  throw ConsoleError(message);
+}
+
 }  // namespace
 
 void write_stdout(std::string_view data) {
-  const int error = write_all(STDOUT_FILENO, data);
-  if (error != 0) throw ConsoleError(std::string("cannot write to stdout: ") + std::strerror(error));
+  write_or_throw(STDOUT_FILENO, "stdout", data);
+}
+
+void write_stderr(std::string_view data) {
+  write_or_throw(STDERR_FILENO, "stderr", data);
 }
 
 void say(std::string_view text) {
@@ -37,6 +48,10 @@ void say(std::string_view text) {
 
 bool stdout_is_terminal() {
   return ::isatty(STDOUT_FILENO) == 1;
+}
+
+bool stderr_is_terminal() {
+  return ::isatty(STDERR_FILENO) == 1;
 }
 
 bool stdout_is_pipe() {

@@ -15,12 +15,21 @@ class ConsoleError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Nobody reads stdout or stderr any more, and SIGPIPE is ignored.
+class ReaderGone : public ConsoleError {
+ public:
+  using ConsoleError::ConsoleError;
+};
+
 /// Writes all of it, unbuffered. \throws ConsoleError
 void write_stdout(std::string_view data);
+/// The same to stderr: for a task's stderr, not for words (see say()).
+void write_stderr(std::string_view data);
 /// "bgtask: TEXT" and a newline on stderr, control characters made visible.
 void say(std::string_view text);
 
 bool stdout_is_terminal();
+bool stderr_is_terminal();
 bool stdout_is_pipe();
 /// On a terminal that can, unless $NO_COLOR is set.
 bool colours_wanted();

@@ -41,6 +41,7 @@ std::optional<int> signal_number(std::string_view name) {
 
 int exit_status_of(const Json& status) {
   if (!status.is_object()) return kExitFailure;
+  if (status.value("reason", Json()) == "timeout") return kExitTimeout;
   const auto code = status.find("exit_code");
   if (code != status.end() && code->is_number_integer()) return code->get<int>() & 0xff;
   const auto signal = status.find("signal");
@@ -49,6 +50,11 @@ int exit_status_of(const Json& status) {
   if (!signal->is_string()) return kExitFailure;
   const auto number = signal_number(signal->get<std::string>());
   return number ? kExitSignalBase + *number : kExitFailure;
+}
+
+bool knows_end(const Json& status) {
+  if (!status.is_object()) return false;
+  return !status.value("exit_code", Json()).is_null() || !status.value("signal", Json()).is_null();
 }
 
 }  // namespace bgtask::cli

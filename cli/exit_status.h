@@ -19,7 +19,10 @@ inline constexpr int kExitSignalBase = 128;     ///< plus n: ended by signal n
 std::optional<int> signal_number(std::string_view name);
 
 /// What a task that ended with `status` (that part of the info document) makes bgtask exit with: its exit
-/// code, 128 + n for a signal, kExitFailure where nobody knows how it ended.
+/// code, 128 + n for a signal, kExitTimeout where its own time limit did, kExitFailure where nobody knows
+/// how.
 int exit_status_of(const Json& status);
+/// Whether it says how the task ended.
+bool knows_end(const Json& status);
 
 }  // namespace bgtask::cli

@@ -1,66 +1,122 @@
 #include "cli/follow.h"
 
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <chrono>
+#include <array>
+#include <cerrno>
+#include <utility>
 
 #include "cli/console.h"
 
 namespace bgtask::cli {
 namespace {
 
+using Milliseconds = std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-bool is_gone(const Error& error) {
-  return error.code() == "lost" || error.code() == "not_found";
+int milliseconds_until(const std::optional<Clock::time_point>& deadline) {
+  if (!deadline) return -1;
+  const auto left = std::chrono::ceil<Milliseconds>(*deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
 
-enum class Woken { kMore, kEnded, kTimeout };
-
-// Sleeps until there is something after the cursor, or nothing can come any more.
-Woken wait_for_more(Task& task, std::uint64_t cursor, std::optional<Seconds> left) {
-  try {
-    const auto result = task.wait(
-        {.for_events = {"output", "exit"}, .cursor = cursor, .timeout = left, .with_status = false});
-    if (result.fired == "timeout") return Woken::kTimeout;
-    return result.fired == "output" ? Woken::kMore : Woken::kEnded;
-  } catch (const Error& error) {
-    if (is_gone(error)) return Woken::kEnded;
-    throw;
-  }
-}
-
-// A task deleted under our hands has nothing more to say.
-Output read_more(Task& task, const OutputOptions& options, bool started) {
-  try {
-    return task.output(options);
-  } catch (const Error& error) {
-    if (!started || !is_gone(error)) throw;
-    Output nothing;
-    nothing.next = options.cursor;
-    nothing.eof = true;
-    return nothing;
-  }
+std::optional<Clock::time_point> earlier(std::optional<Clock::time_point> a,
+                                         std::optional<Clock::time_point> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
 }
 
 }  // namespace
 
-FollowEnd follow_output(Task& task, OutputOptions options, std::optional<Seconds> timeout,
-                        const std::function<bool(const Output&)>& deliver) {
-  const auto begin = Clock::now();
-  bool ended = false;
-  for (bool started = false;; started = true) {
-    const Output output = read_more(task, options, started);
-    options.cursor = output.next;
-    if ((!output.chunks.empty() || output.lost.any()) && !deliver(output)) return FollowEnd::kStopped;
-    const auto left =
-        timeout ? std::optional<Seconds>(*timeout - Seconds(Clock::now() - begin)) : std::nullopt;
-    if (left && left->count() <= 0 && !ended) return FollowEnd::kTimeout;
-    if (!output.chunks.empty()) continue;
-    if (ended || output.eof) return FollowEnd::kEnded;
-    const Woken woken = wait_for_more(task, options.cursor, left);
-    if (woken == Woken::kTimeout) return FollowEnd::kTimeout;
-    ended = woken == Woken::kEnded;
+void Follower::add(const Task& task, const std::optional<OutputOptions>& output, Deliver deliver,
+                   Ended ended) {
+  entries_.push_back({std::move(deliver), std::move(ended)});
+  const auto entry = std::prev(entries_.end());
+  try {
+    entry->id = watch_.add(task, {.exit = true, .output = output},
+                           [this, entry](Task& of, const WatchEvent& event) { handle(of, entry, event); });
+  } catch (...) {
+    entries_.erase(entry);
+    throw;
   }
+}
+
+void Follower::handle(Task& task, EntryPlace entry, const WatchEvent& event) {
+  using Kind = WatchEvent::Kind;
+  switch (event.kind) {
+    case Kind::kOutput:
+      if (!entry->deliver(event.output)) end(task, entry, {.kind = TaskEnd::Kind::kStopped});
+      return;
+    case Kind::kExit:
+      return end(task, entry, {.kind = TaskEnd::Kind::kExited, .status = event.status});
+    case Kind::kUnresponsive:
+      return say(std::to_string(task.pid()) + ": " + event.error.what() + "; still waiting");
+    case Kind::kLost:
+      return end(task, entry, {.kind = TaskEnd::Kind::kLost, .status = event.status, .error = event.error});
+    case Kind::kRemoved:
+    case Kind::kFailed:
+      return end(task, entry, {.kind = TaskEnd::Kind::kGone, .error = event.error});
+    default:
+      return;
+  }
+}
+
+void Follower::end(Task& task, EntryPlace entry, TaskEnd end) {
+  const Ended ended = std::move(entry->ended);
+  watch_.remove(entry->id);
+  entries_.erase(entry);
+  ended(task, end);
+}
+
+void Follower::forward_stdin(const Task& task) {
+  stdin_.emplace(task);
+}
+
+void Follower::notice_stdin() {
+  notice_stdin_ = stdin_may_have_data();
+}
+
+Follower::Outcome Follower::run(std::optional<Seconds> timeout) {
+  std::optional<Clock::time_point> deadline;
+  if (timeout) deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
+  while (!watch_.empty()) {
+    const bool in_time = wait_once(deadline);
+    if (reader_gone_) return Outcome::kReaderGone;
+    if (!in_time) return Outcome::kTimeout;
+  }
+  return Outcome::kAllEnded;
+}
+
+// False when the time is up.
+bool Follower::wait_once(std::optional<Clock::time_point> deadline) {
+  enum : std::size_t { kWatch, kStdout, kStdin, kCount };
+  std::array<pollfd, kCount> fds;
+  fds[kWatch] = {watch_.descriptor(), POLLIN, 0};
+  fds[kStdout] = {needs_reader_ ? STDOUT_FILENO : -1, 0, 0};  // errors are told in any case
+  const bool read_stdin = stdin_ ? stdin_->wants_input() : notice_stdin_;
+  fds[kStdin] = {read_stdin ? STDIN_FILENO : -1, POLLIN, 0};
+  const auto retry = stdin_ ? stdin_->retry_at() : std::nullopt;
+  if (::poll(fds.data(), fds.size(), milliseconds_until(earlier(deadline, retry))) < 0) return errno == EINTR;
+  if (fds[kWatch].revents != 0) watch_.dispatch();
+  reader_gone_ = (fds[kStdout].revents & (POLLERR | POLLHUP)) != 0;
+  if (stdin_) {
+    stdin_->proceed(fds[kStdin].revents != 0);
+  } else if (fds[kStdin].revents != 0) {
+    notice_stdin_ = false;
+    if (stdin_has_data())
+      say("stdin is not passed on to the task, which reads /dev/null; use -i to pass it on");
+  }
+  return !deadline || Clock::now() < *deadline || watch_.empty();
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void say_loss(const std::string& stream, std::uint64_t amount) {

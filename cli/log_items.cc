@@ -37,9 +37,9 @@ std::vector<LogItem> LineSplitter::feed(const OutputChunk& chunk) {
   return lines;
 }
 
-bool LineSplitter::pending() const {
-  return std::any_of(unfinished_.begin(), unfinished_.end(),
-                     [](const auto& entry) { return !entry.second.text.empty(); });
+std::size_t LineSplitter::unfinished() const {
+  return static_cast<std::size_t>(std::count_if(
+      unfinished_.begin(), unfinished_.end(), [](const auto& entry) { return !entry.second.text.empty(); }));
 }
 
 std::vector<LogItem> LineSplitter::finish() {

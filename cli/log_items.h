@@ -30,8 +30,8 @@ class LineSplitter {
   /// The lines that are complete with this chunk. A line without end is given out in pieces of this size.
   static constexpr std::size_t kLongestLine = 1 << 20;
   std::vector<LogItem> feed(const OutputChunk& chunk);
-  /// Whether an unfinished line is held back.
-  bool pending() const;
+  /// How many unfinished lines are held back: one a stream at most.
+  std::size_t unfinished() const;
   /// The unfinished lines, in the order in which they began.
   std::vector<LogItem> finish();
 

@@ -22,17 +22,29 @@ Json chunk_as_json(const OutputChunk& chunk) {
   return as_json(chunk.seq, chunk.time, chunk.stream, chunk.offset, chunk.data);
 }
 
+void LogStyle::fit_terminals() {
+  if (stdout_is_terminal()) out = {.harmless = true, .collapse = true};
+  if (stderr_is_terminal()) err = {.harmless = true, .collapse = true};
+}
+
+bool LogStyle::limits_time() const {
+  return filter.since > 0 || filter.until < std::numeric_limits<double>::infinity();
+}
+
 bool LogStyle::needs_lines() const {
-  return timestamps || tail || head || filter.expression || filter.since > 0 ||
-         filter.until < std::numeric_limits<double>::infinity();
+  return timestamps || tail || head || filter.expression || limits_time() || collapse_lines ||
+         !prefix.empty();
 }
 
 bool LogStyle::needs_pieces() const {
-  return chunks_as_json || timestamps || head || filter.since > 0 ||
-         filter.until < std::numeric_limits<double>::infinity();
+  return chunks_as_json || timestamps || head || limits_time();
 }
 
-LogPrinter::LogPrinter(const LogStyle& style) : style_(style), lines_(style.needs_lines()) {}
+LogPrinter::LogPrinter(const LogStyle& style)
+    : style_(style),
+      lines_(style.needs_lines()),
+      out_{write_stdout, style.out},
+      err_{write_stderr, style.err} {}
 
 bool LogPrinter::take(const OutputChunk& chunk) {
   if (style_.chunks_as_json) {
@@ -43,23 +55,33 @@ bool LogPrinter::take(const OutputChunk& chunk) {
   } else {
     pass_through(chunk);
   }
-  flush();
+  flush(out_);
+  flush(err_);
   return !done_;
 }
 
+// With nothing but a tail asked for, the rest need not wait for whole lines: a prompt is seen at once.
+bool LogPrinter::may_pass_after_tail() const {
+  LogStyle rest = style_;
+  rest.tail.reset();
+  return !rest.needs_lines();
+}
+
 bool LogPrinter::end_of_past() {
-  // With nothing but a tail asked for, the rest need not wait for whole lines: a prompt is seen at once.
-  const bool only_tail = lines_ && style_.tail && !style_.timestamps && !style_.filter.expression &&
-                         !style_.head && style_.filter.until == std::numeric_limits<double>::infinity();
-  if (only_tail) {
+  if (lines_ && style_.tail && may_pass_after_tail()) {
     for (auto& item : splitter_.finish())
       take_item(std::move(item));
     lines_ = false;
   }
   past_ = false;
+  // An unfinished line is the last one, and is printed once it is complete.
+  const std::size_t to_come = style_.filter.expression ? 0 : splitter_.unfinished();
+  while (style_.tail && !tail_.empty() && tail_.size() + to_come > *style_.tail)
+    tail_.pop_front();
   for (const auto& item : std::exchange(tail_, {}))
     print(item);
-  flush();
+  flush(out_);
+  flush(err_);
   return !done_;
 }
 
@@ -67,10 +89,13 @@ void LogPrinter::finish() {
   for (auto& item : splitter_.finish())
     take_item(std::move(item));
   if (past_) end_of_past();
-  if (style_.timestamps && !at_line_start_) out_ += '\n';
-  for (auto& [stream, filter] : filters_)
-    out_ += filter.finish();
-  flush();
+  for (Sink* sink : {&out_, &err_}) {
+    const bool by_lines = style_.timestamps || !style_.prefix.empty();
+    if (by_lines && !sink->at_line_start) sink->text += '\n';
+    for (auto& [stream, filter] : sink->filters)
+      sink->text += filter.finish();
+    flush(*sink);
+  }
 }
 
 void LogPrinter::take_item(LogItem item) {
@@ -88,32 +113,53 @@ void LogPrinter::print(const LogItem& item) {
   if (style_.head && printed_ >= *style_.head) return;
   ++printed_;
   if (style_.chunks_as_json) {
-    out_ += json_line(as_json(item.seq, item.time, item.stream, item.offset, item.text)) + "\n";
+    Json chunk = as_json(item.seq, item.time, item.stream, item.offset, item.text);
+    if (style_.pid) chunk["pid"] = *style_.pid;
+    out_.text += json_line(chunk) + "\n";
   } else {
-    if (item.begins && !at_line_start_) out_ += '\n';
-    if (style_.timestamps && item.begins) out_ += local_time(item.time) + " ";
-    out_ += shown(item.stream, item.text);
-    at_line_start_ = item.text.ends_with('\n');
+    print_line(sink_for(item.stream), item);
   }
   if (style_.head && printed_ >= *style_.head) done_ = true;
 }
 
-void LogPrinter::pass_through(const OutputChunk& chunk) {
-  if (chunk.data.empty() && chunk.stream != "data") return;
-  if (!style_.harmless && chunk.stream != "data") {
-    flush();
-    return write_stdout(chunk.data);  // as it is, and so without a copy
+void LogPrinter::print_line(Sink& sink, const LogItem& item) {
+  if (item.begins) {
+    if (!sink.at_line_start) sink.text += '\n';
+    sink.text += style_.prefix;
+    if (style_.timestamps) sink.text += local_time(item.time) + " ";
   }
-  out_ += shown(chunk.stream, chunk.data);
-  if (chunk.stream == "data" && !chunk.data.ends_with('\n')) out_ += '\n';
+  const bool collapse = sink.target.collapse || style_.collapse_lines;
+  sink.text += harmless(sink, item.stream, collapse ? last_state(item.text) : item.text);
+  sink.at_line_start = item.text.ends_with('\n');
 }
 
-std::string LogPrinter::shown(const std::string& stream, const std::string& text) {
-  return style_.harmless ? filters_[stream].feed(text) : text;
+void LogPrinter::pass_through(const OutputChunk& chunk) {
+  const bool message = chunk.stream == "data";
+  if (chunk.data.empty() && !message) return;
+  Sink& sink = sink_for(chunk.stream);
+  if (!sink.target.harmless && !message) {
+    flush(sink);
+    return sink.write(chunk.data);  // as it is, and so without a copy
+  }
+  const auto made_harmless = [&](std::string_view text) { return harmless(sink, chunk.stream, text); };
+  sink.text += sink.target.collapse && !message ? sink.progress[chunk.stream].feed(chunk.data, made_harmless)
+                                                : made_harmless(chunk.data);
+  if (message && !chunk.data.ends_with('\n')) sink.text += '\n';
 }
 
-void LogPrinter::flush() {
-  if (!out_.empty()) write_stdout(std::exchange(out_, {}));
+// What the other has goes first: both may be the same terminal.
+LogPrinter::Sink& LogPrinter::sink_for(const std::string& stream) {
+  const bool to_stderr = style_.split && stream == "stderr";
+  flush(to_stderr ? out_ : err_);
+  return to_stderr ? err_ : out_;
+}
+
+std::string LogPrinter::harmless(Sink& sink, const std::string& stream, std::string_view text) {
+  return sink.target.harmless ? sink.filters[stream].feed(text) : std::string(text);
+}
+
+void LogPrinter::flush(Sink& sink) {
+  if (!sink.text.empty()) sink.write(std::exchange(sink.text, {}));
 }
 
 }  // namespace bgtask::cli

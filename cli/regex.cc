@@ -18,14 +18,10 @@ re2::RE2::Options options_for(const std::string& expression, Regex::Case letters
 }  // namespace
 
 Regex::Regex(const std::string& expression, Case letters)
-    : compiled_(std::make_unique<re2::RE2>("(?m)" + expression, options_for(expression, letters))) {
+    : compiled_(std::make_shared<const re2::RE2>("(?m)" + expression, options_for(expression, letters))) {
   if (!compiled_->ok())
     throw UsageError("'" + expression + "' is not a regular expression: " + compiled_->error());
 }
-
-Regex::~Regex() = default;
-Regex::Regex(Regex&&) noexcept = default;
-Regex& Regex::operator=(Regex&&) noexcept = default;
 
 bool Regex::matches(std::string_view text) const {
   if (text.ends_with('\n')) text.remove_suffix(1);

@@ -21,16 +21,13 @@ class Regex {
 
   /// \throws UsageError
   explicit Regex(const std::string& expression, Case letters = Case::kMatters);
-  ~Regex();
-  Regex(Regex&&) noexcept;
-  Regex& operator=(Regex&&) noexcept;
 
   /// Whether it matches anywhere in the text; ^ and $ match at the beginning and end of each line in it. A
   /// newline at the end of the text is not part of it.
   bool matches(std::string_view text) const;
 
  private:
-  std::unique_ptr<re2::RE2> compiled_;
+  std::shared_ptr<const re2::RE2> compiled_;
 };
 
 }  // namespace bgtask::cli

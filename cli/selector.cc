@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -82,13 +83,34 @@ bool admits(const Selector& selector, const Task& task) {
   }
 }
 
-void add_admitted(const Selector& selector, const std::vector<Task>& found, std::set<pid_t>& seen,
-                  std::vector<Task>& tasks) {
-  for (const Task& task : found) {
-    if (!seen.contains(task.pid()) && admits(selector, task)) {
-      seen.insert(task.pid());
-      tasks.push_back(task);
-    }
+bool is_running(const Task& task) {
+  try {
+    return task.published({"status"}).at("status").value("running", false);
+  } catch (const Error& error) {
+    if (error.code() != "not_found") throw;
+    return false;  // deleted since it was found
+  }
+}
+
+// Of several tasks with one name, oldest first, the one that is meant.
+Task preferred(const std::string& word, const std::vector<Task>& namesakes) {
+  std::vector<Task> running;
+  std::copy_if(namesakes.begin(), namesakes.end(), std::back_inserter(running), is_running);
+  if (running.empty()) return namesakes.back();
+  if (running.size() > 1)
+    say(std::to_string(running.size()) + " running tasks are named " + word + "; took the newest, " +
+        std::to_string(running.back().pid()));
+  return running.back();
+}
+
+void add_admitted(const Selector& selector, const std::string& word, const std::vector<Task>& found,
+                  std::set<pid_t>& seen, std::vector<Task>& tasks) {
+  std::vector<Task> admitted;
+  std::copy_if(found.begin(), found.end(), std::back_inserter(admitted),
+               [&](const Task& task) { return admits(selector, task); });
+  if (selector.one_per_name && !word.empty() && admitted.size() > 1) admitted = {preferred(word, admitted)};
+  for (const Task& task : admitted) {
+    if (seen.insert(task.pid()).second) tasks.push_back(task);
   }
 }
 
@@ -155,21 +177,23 @@ Selection select(Session& session, const Selector& selector) {
   Finder finder(session.pool());
   Selection selection;
   std::set<pid_t> seen;
-  if (selector.all || selector.words.empty()) add_admitted(selector, finder.all(), seen, selection.tasks);
+  if (selector.all || selector.words.empty()) add_admitted(selector, "", finder.all(), seen, selection.tasks);
   for (const auto& word : selector.words) {
     const auto found = finder.find(word);
     if (found.empty() && !selector.missing_ok) {
       say("there is no task " + word);
       selection.complete = false;
     }
-    add_admitted(selector, found, seen, selection.tasks);
+    add_admitted(selector, word, found, seen, selection.tasks);
   }
   return selection;
 }
 
 Task select_one(Session& session, const Selector& selector) {
   if (selector.empty()) throw UsageError("which task? Give " + std::string(kHowToSelect));
-  Selection selection = select(session, selector);
+  Selector one = selector;
+  one.one_per_name = true;
+  Selection selection = select(session, one);
   if (!selection.complete) throw UsageError("nothing done");
   if (selection.tasks.empty()) throw UsageError("no task matches");
   if (selection.tasks.size() > 1)
@@ -177,14 +201,14 @@ Task select_one(Session& session, const Selector& selector) {
   return selection.tasks.front();
 }
 
-namespace {
-
 Selection select_some(Session& session, const Selector& selector, const std::string& verb) {
   if (selector.empty()) throw UsageError(verb + ": which tasks? Give " + std::string(kHowToSelect));
   Selection selection = select(session, selector);
   if (selection.tasks.empty() && selection.complete && !selector.missing_ok) say("no task matches");
   return selection;
 }
+
+namespace {
 
 // False if it failed, which has been said.
 bool succeeds(pid_t pid, const Report& action) {

@@ -23,6 +23,9 @@ struct Selector {
   std::vector<Condition> where;     ///< on the info document
   bool all = false;
   bool missing_ok = false;  ///< a word that names no task is nothing to complain about
+  /// Of several tasks with the name that a word is: the only running one, else the newest (of those that
+  /// run).
+  bool one_per_name = false;
 
   bool narrows() const { return !labels.empty() || !states.empty() || !patterns.empty() || !where.empty(); }
   bool empty() const { return words.empty() && !narrows() && !all; }
@@ -45,7 +48,10 @@ struct Selection {
 /// Oldest first for what a search finds, in the order given for pids and names. What was passed over or not
 /// found is said on stderr. \throws bgtask::Error
 Selection select(Session& session, const Selector& selector);
-/// The one task selected. \throws UsageError if it is none or several, or the selector is empty
+/// The same where the selector must not be empty. \throws UsageError naming `verb`
+Selection select_some(Session& session, const Selector& selector, const std::string& verb);
+/// The one task selected, `one_per_name`. \throws UsageError if it is none or several, or the selector is
+/// empty
 Task select_one(Session& session, const Selector& selector);
 
 /// Does `action` to every task selected. A failure is said and the others go on. Returns the exit status.

@@ -53,7 +53,8 @@ class DeleteVerb : public Verb {
   }
 
   static void print(const std::vector<OutputChunk>& output) {
-    const LogStyle style{.harmless = stdout_is_terminal()};
+    LogStyle style;
+    style.fit_terminals();
     LogPrinter printer(style);
     for (const auto& chunk : output)
       printer.take(chunk);

@@ -3,28 +3,26 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <functional>
-#include <map>
+#include <csignal>
+#include <list>
+#include <utility>
 
 #include "cli/console.h"
 #include "cli/cursor_file.h"
+#include "cli/exit_status.h"
 #include "cli/follow.h"
+#include "cli/interruption.h"
 #include "cli/log_printer.h"
 #include "cli/output_format.h"
 #include "cli/points_in_time.h"
 #include "cli/selector.h"
 #include "cli/sizes_and_times.h"
+#include "cli/task_log.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
 
 namespace bgtask::cli {
 namespace {
-
-// A look at the past: little enough to stay in the processor's cache on its way. What goes to a pipe is no
-// more than the pipe holds, so that its reader has something while the next is fetched: a third less time.
-std::uint64_t page_size() {
-  return stdout_is_pipe() ? 64 * 1024 : 256 * 1024;
-}
 
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -54,23 +52,6 @@ std::vector<std::string> streams_named(const std::string& text) {
   throw UsageError("'" + text + "' is not out, err, data or all");
 }
 
-// Tells what there was when one began to look from what came later, so that a look at a task that writes
-// without end ends.
-class Past {
- public:
-  Past(const Task& task, const std::vector<std::string>& streams) {
-    for (const auto& name : streams)
-      limits_[name] = task.stream(name).limit();
-  }
-  bool contains(const OutputChunk& chunk) const {
-    const auto limit = limits_.find(chunk.stream);
-    return limit == limits_.end() || chunk.offset < limit->second;
-  }
-
- private:
-  std::map<std::string, std::uint64_t> limits_;
-};
-
 class LogsVerb : public Verb {
  public:
   explicit LogsVerb(bool follow) : follow_(follow) {}
@@ -78,7 +59,9 @@ class LogsVerb : public Verb {
   void declare(Command& command) override {
     command.usage("[TASK…]");
     command.examples({"bgtask logs web", "bgtask logs -f -n 20 web",
-                      "bgtask logs -t --since 10m --stream err web", "bgtask logs -g 'ERROR|WARN' web",
+                      "bgtask logs -f -l team=web            # several at once",
+                      "bgtask logs -t --since 10m --stream err web",
+                      "bgtask logs --since 'yesterday 14:00' -i -g 'error|warn' web",
                       "bgtask logs --cursor-file ~/.web.cursor web   # only what is new",
                       "bgtask logs -o jsonl --stream all web | jq .data", "bgtask logs --bytes 12:35 web"});
     declare_what(command);
@@ -88,13 +71,17 @@ class LogsVerb : public Verb {
 
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
+    selector_.one_per_name = follow_;
     check();
-    if (range_ || follow_ || after_ || !cursor_file_.empty()) {
-      Task task = select_one(session, selector_);
-      range_ ? show_range(task) : show(task);
+    if (range_) {
+      const Task task = select_one(session, selector_);
+      show_range(task);
       return 0;
     }
-    return for_each_task(session, selector_, "logs", [this](Task& task) { show(task); });
+    Selection selection = cursors_wanted() ? Selection{{select_one(session, selector_)}}
+                                           : select_some(session, selector_, "logs");
+    const int status = follow_ ? follow(selection.tasks) : show(selection.tasks);
+    return selection.complete ? status : kExitFailure;
   }
 
  private:
@@ -129,6 +116,11 @@ class LogsVerb : public Verb {
 
   void declare_how(Command& command) {
     command.flag("-t,--timestamps", "the time before each line", &style_.timestamps);
+    command.flag("--split", "the task's stderr to stderr (else both go to stdout)", &style_.split);
+    command.flag("--no-prefix", "of several tasks: without 'NAME | ' before each line", &no_prefix_);
+    command.flag("--collapse-cr",
+                 "of progress shown by carriage returns only the last state (the default on a terminal)",
+                 &style_.collapse_lines);
     command.flag("--raw", "control characters as they are, also on a terminal", &raw_);
     command.flag("--show-cursor", "say on stderr from where to go on with --after", &show_cursor_);
     command.choice(
@@ -142,7 +134,9 @@ class LogsVerb : public Verb {
     if (!grep_.empty())
       style_.filter.expression.emplace(grep_, ignore_case_ ? Regex::Case::kIgnored : Regex::Case::kMatters);
     style_.chunks_as_json = format_ == "jsonl";
-    style_.harmless = format_ == "text" && !raw_ && stdout_is_terminal();
+    if (format_ == "text" && !raw_) style_.fit_terminals();
+    if (format_ != "text" && (style_.split || style_.collapse_lines))
+      throw UsageError("logs: --split and --collapse-cr are for text");
     if (style_.tail && style_.head) throw UsageError("logs: --tail and --head exclude each other");
     if (format_ == "json" && (follow_ || style_.needs_lines())) {
       throw UsageError(
@@ -166,7 +160,7 @@ class LogsVerb : public Verb {
     const std::string name = streams_.size() == 1 ? streams_[0] : "stdout";
     const auto result = task.stream(name).peek(range_->begin, range_->end);
     say_loss(name, result.missed);
-    if (!style_.harmless) {
+    if (!style_.out.harmless) {
       write_stdout(result.data);
       return;
     }
@@ -175,91 +169,124 @@ class LogsVerb : public Verb {
     write_stdout(text + filter.finish());
   }
 
-  void show(Task& task) {
-    cursor_ = cursor_file_.empty() ? after_.value_or(0) : read_cursor_file(cursor_file_);
-    if (format_ == "json") {
-      show_document(task);
-    } else {
-      LogPrinter printer(style_);
-      if (show_past(task, printer) && printer.end_of_past() && follow_) show_future(task, printer);
-      printer.finish();
+  bool cursors_wanted() const { return after_ || !cursor_file_.empty(); }
+
+  // Each task's own, so that lines of several can be told apart.
+  std::vector<LogStyle> styles_for(const std::vector<Task>& tasks) const {
+    std::vector<LogStyle> styles(tasks.size(), style_);
+    if (tasks.size() < 2) return styles;
+    const auto names = no_prefix_ || format_ != "text" ? std::vector<std::string>() : log_names(tasks);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      if (!names.empty()) styles[i].prefix = names[i] + " | ";
+      if (format_ == "jsonl") styles[i].pid = tasks[i].pid();
     }
-    save_cursor();
-    if (show_cursor_) say("cursor " + std::to_string(cursor_));
+    return styles;
   }
 
-  // Hands over what there is now, page by page: chunks to `take` until it returns false (then so does this),
-  // and what is gone to `loss`.
-  bool read_past(Task& task, const std::function<bool(const OutputChunk&)>& take,
-                 const std::function<void(const OutputLoss&)>& loss) {
-    const Past past(task, streams_);
-    const std::uint64_t page = page_size();
-    while (true) {
-      const std::uint64_t from = cursor_;
-      const Output output =
-          task.output({.cursor = cursor_, .streams = streams_, .max_bytes = page, .joined = joined()});
-      loss(output.lost);
-      for (const auto& chunk : output.chunks) {
-        if (!past.contains(chunk)) return true;
-        cursor_ = chunk.seq + 1;
-        if (!take(chunk)) return false;
+  std::uint64_t first_cursor() const {
+    return cursor_file_.empty() ? after_.value_or(0) : read_cursor_file(cursor_file_);
+  }
+
+  // One after the other, each with its connection and descriptors gone before the next.
+  int show(std::vector<Task>& tasks) {
+    int status = 0;
+    const auto styles = styles_for(tasks);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      Task task = std::move(tasks[i]);
+      try {
+        format_ == "json" ? show_document(task) : show_lines(task, styles[i]);
+      } catch (const Error& error) {
+        say_failure(task.pid(), error);
+        status = kExitFailure;
       }
-      cursor_ = output.next;
-      // Without a chunk and without a loss there was only what was not asked for, and that may never end.
-      if (output.next == from || (output.chunks.empty() && !output.lost.any())) return true;
     }
+    return status;
   }
 
-  bool joined() const { return format_ == "text" && !style_.needs_pieces(); }
-
-  bool show_past(Task& task, LogPrinter& printer) {
-    return read_past(
-        task, [&](const OutputChunk& chunk) { return printer.take(chunk); },
-        [](const OutputLoss& lost) { say_loss(lost); });
+  void show_lines(const Task& task, const LogStyle& style) const {
+    TaskLog log(task, style, streams_, first_cursor());
+    log.show_past();
+    log.finish();
+    close(log);
   }
 
-  void show_document(Task& task) {
+  int follow(std::vector<Task>& tasks) {
+    int status = 0;
+    const auto styles = styles_for(tasks);
+    if (tasks.size() > kFewTasks) raise_descriptor_limit();
+    std::list<TaskLog> logs;
+    Follower follower;
+    follower.needs_reader();
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      TaskLog& log = logs.emplace_back(std::move(tasks[i]), styles[i], streams_, first_cursor());
+      try {
+        if (!log.show_past() || !log.end_of_past()) continue;
+      } catch (const Error& error) {
+        say_failure(log.task().pid(), error);
+        status = kExitFailure;
+        continue;
+      }
+      log.task().disconnect();
+      follower.add(
+          log.task(), log.rest(),
+          [this, &log](const Output& output) {
+            const bool more = log.take(output);
+            if (log.settled()) save_cursor(log);
+            return more;
+          },
+          [&status](Task& task, const TaskEnd& end) {
+            if (end.kind != TaskEnd::Kind::kGone || end.error.code() == "not_found") return;
+            say_failure(task.pid(), end.error);
+            status = kExitFailure;
+          });
+    }
+    std::optional<Seconds> time;
+    if (std::isfinite(style_.filter.until)) time = Seconds(std::max(0.0, style_.filter.until - now()));
+    if (follower.run(time) == Follower::Outcome::kReaderGone) die_of(SIGPIPE);
+    for (TaskLog& log : logs) {
+      log.finish();
+      close(log);
+    }
+    return status;
+  }
+
+  void close(const TaskLog& log) const {
+    save_cursor(log);
+    if (show_cursor_) say("cursor " + std::to_string(log.cursor()));
+  }
+
+  // What has been printed is printed: from here on a crash would show nothing twice.
+  void save_cursor(const TaskLog& log) const {
+    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, log.cursor());
+  }
+
+  void show_document(Task& task) const {
     Json chunks = Json::array();
     OutputLoss sum;
+    OutputOptions options{.cursor = first_cursor(), .streams = streams_};
     const auto keep = [&](const OutputChunk& chunk) {
       chunks.push_back(chunk_as_json(chunk));
       return true;
     };
-    read_past(task, keep, [&](const OutputLoss& lost) {
+    read_past(task, options, keep, [&](const OutputLoss& lost) {
       sum.out += lost.out;
       sum.err += lost.err;
       sum.data += lost.data;
     });
     say_loss(sum);
     const Json lost = {{"stdout", sum.out}, {"stderr", sum.err}, {"data", sum.data}};
-    write_stdout(json_text({{"chunks", chunks}, {"next", cursor_}, {"lost", lost}}) + "\n");
+    write_stdout(json_text({{"chunks", chunks}, {"next", options.cursor}, {"lost", lost}}) + "\n");
+    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, options.cursor);
+    if (show_cursor_) say("cursor " + std::to_string(options.cursor));
   }
 
-  void show_future(Task& task, LogPrinter& printer) {
-    std::optional<Seconds> time;
-    if (std::isfinite(style_.filter.until)) time = Seconds(std::max(0.0, style_.filter.until - now()));
-    follow_output(task, {.cursor = cursor_, .streams = streams_, .joined = joined()}, time,
-                  [&](const Output& output) {
-                    say_loss(output.lost);
-                    for (const auto& chunk : output.chunks) {
-                      cursor_ = chunk.seq + 1;
-                      if (!printer.take(chunk)) return false;
-                    }
-                    cursor_ = output.next;
-                    if (printer.settled()) save_cursor();
-                    return true;
-                  });
-  }
-
-  // What has been printed is printed: from here on a crash would show nothing twice.
-  void save_cursor() const {
-    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, cursor_);
-  }
+  static constexpr std::size_t kFewTasks = 64;  // whose descriptors fit under any limit
 
   bool follow_;
   std::string grep_;
   bool ignore_case_ = false;
   bool raw_ = false;
+  bool no_prefix_ = false;
   bool show_cursor_ = false;
   std::string format_ = "text";
   std::string cursor_file_;
@@ -268,7 +295,6 @@ class LogsVerb : public Verb {
   std::vector<std::string> streams_ = {"stdout", "stderr"};
   LogStyle style_;
   Selector selector_;
-  std::uint64_t cursor_ = 0;
 };
 
 }  // namespace

@@ -1,24 +1,23 @@
 // bgtask run: start a task.
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <chrono>
-#include <map>
+#include <csignal>
 #include <memory>
 
 #include "cli/console.h"
 #include "cli/exit_status.h"
-#include "cli/follow.h"
-#include "cli/log_printer.h"
+#include "cli/interruption.h"
 #include "cli/named_start.h"
 #include "cli/run_options.h"
 #include "cli/sizes_and_times.h"
+#include "cli/stay.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
 
 namespace bgtask::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 class RunVerb : public Verb {
  public:
@@ -28,13 +27,14 @@ class RunVerb : public Verb {
     command.examples({"bgtask run sleep 100                  # prints the pid, the task's id",
                       "bgtask run -n web -m team=web --limit nofile=4096 -- ./server --port 80",
                       "bgtask run -c 'make 2>&1 | tee log'   # through /bin/sh",
-                      "bgtask run --wait --timeout 10m ./backup; echo $?",
-                      "bgtask run --rm -f ./report > report.txt",
+                      "bgtask run --wait --timeout 10m ./backup; echo $?   # 124: it was stopped",
+                      "bgtask run --rm -f ./report > report.txt", "bgtask run --rm -f -i sort < names.txt",
                       "bgtask run -n db --if-exists attach ./database",
                       "bgtask run --behavior foreground ./server    # as a service's ExecStart"});
     declare_command(command);
     declare_keeping(command);
     declare_life(command);
+    declare_ending(command);
     declare_staying(command);
   }
 
@@ -46,7 +46,10 @@ class RunVerb : public Verb {
     try {
       if (foreground())
         pool.exec_supervisor(options_, {.forward_output = follow_, .end_with_command = remove_});
-      return attend(obtain(pool));
+      std::optional<Interruption> interruption;  // from before the start, or a signal might fall in between
+      if (stays()) interruption.emplace();
+      Obtained obtained = obtain(pool);
+      return attend(obtained.task, obtained.started, interruption ? &*interruption : nullptr);
     } catch (const Error& error) {
       say(error.what());
       return exit_status_of_failure(error);
@@ -73,8 +76,10 @@ class RunVerb : public Verb {
                    [this](const std::string& text) { options_.cpus = parse_cpus(text); });
     command.option("--nice", "N", "added to the niceness",
                    [this](const std::string& text) { options_.nice = parse_nice(text); });
-    command.flag("-i,--interactive", "keep stdin open for 'bgtask send' (else it is /dev/null)",
-                 &interactive_);
+    command.flag(
+        "-i,--interactive",
+        "keep stdin open for 'bgtask send' (else it is /dev/null); with -f ours is passed on, and its end",
+        &interactive_);
   }
 
   void declare_keeping(Command& command) {
@@ -111,13 +116,25 @@ class RunVerb : public Verb {
                    &if_exists_);
   }
 
+  void declare_ending(Command& command) {
+    command.option("--timeout", "TIME",
+                   "stop the task when it has run for so long; with --wait or -f the status is then 124",
+                   [this](const std::string& text) { options_.timeout = Seconds(parse_duration(text)); });
+    command.option("--stop-signal", "SIG", "what asks the task to end, for that, 'stop' and 'delete' (TERM)",
+                   [this](const std::string& text) { options_.stop_signal = parse_stop_signal(text); });
+    command.option("--stop-grace,--stop-timeout", "TIME", "between that signal and KILL (10s; for delete 3s)",
+                   [this](const std::string& text) { options_.stop_grace = Seconds(parse_duration(text)); });
+  }
+
   void declare_staying(Command& command) {
     command.flag("--wait", "wait for the end; exit with the task's status", &wait_);
-    command.flag("-f,--follow", "the same, with its output on stdout (the pid is said on stderr)", &follow_);
-    command.option("--timeout", "TIME",
-                   "with --wait or -f: give up after so long, with status 124; the task goes on",
-                   [this](const std::string& text) { timeout_ = Seconds(parse_duration(text)); });
-    command.flag("--rm", "with --wait or -f: delete the task then", &remove_);
+    command.flag("-f,--follow",
+                 "the same, with its stdout on stdout and its stderr on stderr, where the pid is said too",
+                 &follow_);
+    command.option("--wait-timeout", "TIME",
+                   "with --wait or -f: give up waiting after so long, with status 124; the task goes on",
+                   [this](const std::string& text) { wait_timeout_ = Seconds(parse_duration(text)); });
+    command.flag("--rm", "with --wait or -f: delete the task then, and when interrupted", &remove_);
   }
 
   bool foreground() const { return behavior_ == "foreground"; }
@@ -128,7 +145,8 @@ class RunVerb : public Verb {
       throw UsageError(positionals.empty() ? "run: what? Give a command, or -c TEXT"
                                            : "run: a command and -c exclude each other");
     }
-    if ((timeout_ || remove_) && !stays()) throw UsageError("run: --timeout and --rm need --wait or -f");
+    if ((wait_timeout_ || remove_) && !stays())
+      throw UsageError("run: --wait-timeout and --rm need --wait or -f");
     if (!if_exists_.empty() && name_.empty()) throw UsageError("run: --if-exists needs --name");
     if (foreground()) check_foreground();
     if (!name_.empty()) options_.meta["name"] = name_;
@@ -143,6 +161,7 @@ class RunVerb : public Verb {
 
   void check_foreground() const {
     if (!if_exists_.empty()) throw UsageError("run: --if-exists does not go with --behavior foreground");
+    if (wait_timeout_) throw UsageError("run: --wait-timeout does not go with --behavior foreground");
     if (stays() && !remove_)
       throw UsageError(
           "run: --behavior foreground with --wait or -f needs --rm, for the process becomes the task's "
@@ -150,10 +169,41 @@ class RunVerb : public Verb {
           "and ends with the task");
   }
 
-  int attend(Task task) {
+  struct Obtained {
+    Task task;
+    bool started;  // false: it was there before
+  };
+
+  int attend(Task& task, bool started, Interruption* interruption) {
+    if (follow_) {
+      say("task " + std::to_string(task.pid()));
+    } else if (!print_pid(task, started)) {
+      return kExitFailure;
+    }
+    if (!stays()) return 0;
+    return stay_with(task,
+                     {.follow = follow_,
+                      .take = takes_output(),
+                      .forward_stdin = follow_ && interactive_,
+                      .remove = remove_,
+                      .wait_timeout = wait_timeout_},
+                     *interruption);
+  }
+
+  // A task whose pid nobody learns is withdrawn.
+  static bool print_pid(Task& task, bool started) {
     const std::string pid = std::to_string(task.pid());
-    follow_ ? say("task " + pid) : write_stdout(pid + "\n");
-    return stay(task);
+    const auto before = std::signal(SIGPIPE, SIG_IGN);
+    try {
+      write_stdout(pid + "\n");
+      std::signal(SIGPIPE, before);
+      return true;
+    } catch (const ConsoleError& error) {
+      if (started) task.remove();
+      say(std::string(error.what()) + "; " +
+          (started ? "the task is withdrawn" : "the task's pid is " + pid));
+      return false;
+    }
   }
 
   // 126 and 127 are about the command alone: a missing supervisor (named in the error's data) or a bad
@@ -170,78 +220,43 @@ class RunVerb : public Verb {
   bool shell_given() const { return !shell_.empty(); }
 
   // A new task, or the one --if-exists says.
-  Task obtain(const TaskPool& pool) {
+  Obtained obtain(const TaskPool& pool) {
     std::unique_ptr<NamedStartLock> lock;
     if (!if_exists_.empty()) {
       lock = std::make_unique<NamedStartLock>(pool);
-      if (auto existing = settle_existing(pool, name_, if_exists_)) return *existing;
+      if (auto existing = settle_existing(pool, name_, if_exists_)) return {*existing, false};
+    } else if (!name_.empty()) {
+      warn_of_namesakes(pool);
     }
-    return pool.spawn(options_);
+    return {pool.spawn(options_), true};
   }
 
-  int stay(Task& task) {
-    if (!stays()) return 0;
-    int status = kExitFailure;
-    try {
-      status = wait_for_end(task);
-    } catch (const Error& error) {
-      // Deleted by a signal passed on, or by someone else, while we waited.
-      if (error.code() != "not_found" && error.code() != "lost") throw;
-      say(error.what());
-      return status;
-    }
-    if (remove_) task.remove();
-    return status;
-  }
-
-  int wait_for_end(Task& task) {
-    const auto begin = Clock::now();
-    if (follow_ && print_output(task) == FollowEnd::kTimeout) return timed_out(task);
-    WaitOptions options;
-    if (timeout_) options.timeout = std::max(Seconds(0), *timeout_ - Seconds(Clock::now() - begin));
-    const auto result = task.wait(options);
-    return result.fired == "timeout" ? timed_out(task) : exit_status_of(result.status);
+  void warn_of_namesakes(const TaskPool& pool) const {
+    const Json pattern = {{"meta", {{"name", name_}}}, {"status", {{"running", true}}}};
+    std::string pids;
+    for (const Task& task : pool.search(pattern))
+      pids += (pids.empty() ? "" : ", ") + std::to_string(task.pid());
+    if (!pids.empty())
+      say("a running task is named " + name_ + " already: " + pids + "; --if-exists says what to do then");
   }
 
   // Output that nobody else will see, or that the task waits to have taken, is taken as it is printed: all of
   // it arrives, however fast the task and however slow our reader.
   bool takes_output() const { return follow_ && (remove_ || overflow_ == "block"); }
 
-  static void take_printed(const Task& task, const Output& output) {
-    std::map<std::string, std::uint64_t> ends;
-    for (const auto& chunk : output.chunks) {
-      ends[chunk.stream] = chunk.offset + (chunk.stream == "data" ? 1 : chunk.data.size());
-    }
-    for (const auto& [stream, end] : ends)
-      task.stream(stream).discard(end);
-  }
-
-  FollowEnd print_output(Task& task) const {
-    const LogStyle style{.harmless = stdout_is_terminal()};
-    LogPrinter printer(style);
-    std::vector<std::string> streams = {"stdout", "stderr"};
-    if (takes_output()) streams.push_back("data");  // or a task that says much there would wait for ever
-    const auto end = follow_output(task, {.streams = streams}, timeout_, [&](const Output& output) {
-      say_loss(output.lost);
-      for (const auto& chunk : output.chunks) {
-        if (chunk.stream != "data") printer.take(chunk);
-      }
-      if (takes_output()) take_printed(task, output);
-      return true;
-    });
-    printer.finish();
-    return end;
-  }
-
-  static int timed_out(const Task& task) {
-    say(std::to_string(task.pid()) + ": the time is up");
-    return kExitTimeout;
+  // A name, or a number as the shell's kill takes it.
+  static Signal parse_stop_signal(const std::string& text) {
+    const bool number =
+        !text.empty() && text.size() < 4 &&
+        std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+    if (number) return std::stoi(text);
+    return text;
   }
 
   SpawnOptions options_;
   std::string shell_, name_, overflow_, rings_, behavior_, on_death_, if_exists_;
   bool interactive_ = false, wait_ = false, follow_ = false, remove_ = false;
-  std::optional<Seconds> timeout_;
+  std::optional<Seconds> wait_timeout_;
 };
 
 }  // namespace

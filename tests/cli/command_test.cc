@@ -91,12 +91,12 @@ TEST_F(CommandTest, CommandsThatCannotBeRunAre126And127) {
 TEST_F(CommandTest, TheTasksStatusIsPassedOn) {
   EXPECT_EQ(bgtask({"run", "--wait", "-c", "exit 7"}).status, 7);
   EXPECT_EQ(bgtask({"run", "--wait", "-c", "kill -TERM $$"}).status, 143);
-  EXPECT_EQ(bgtask({"run", "--wait", "--timeout", "0.1", "sleep", "60"}).status, 124);
+  EXPECT_EQ(bgtask({"run", "--wait", "--wait-timeout", "0.1", "sleep", "60"}).status, 124);
   EXPECT_EQ(wait(run({"-c", "exit 9"})), 9);
   const auto followed = bgtask({"run", "--rm", "-f", "-c", "echo out; echo err >&2; exit 3"});
   EXPECT_EQ(followed.status, 3);
-  EXPECT_NE(followed.out.find("out\n"), std::string::npos);
-  EXPECT_NE(followed.out.find("err\n"), std::string::npos);
+  EXPECT_EQ(followed.out, "out\n");
+  EXPECT_NE(followed.err.find("err\n"), std::string::npos);
   EXPECT_EQ(bgtask({"wait", "--timeout", "0.1", "--state", "running", "-a"}).status, 124);
 }
 

@@ -18,13 +18,13 @@ TEST(LineSplitter, PutsLinesTogetherForEachStream) {
   LineSplitter splitter;
   EXPECT_EQ(texts(splitter.feed({1, 10, "stdout", 0, "one\ntw"})), Texts{"stdout:one\n"});
   EXPECT_EQ(texts(splitter.feed({2, 11, "stderr", 0, "bad\n"})), Texts{"stderr:bad\n"});
-  EXPECT_TRUE(splitter.pending());
+  EXPECT_EQ(splitter.unfinished(), 1u);
   const auto rest = splitter.feed({3, 12, "stdout", 6, "o\nthree"});
   EXPECT_EQ(texts(rest), Texts{"stdout:two\n"});
   EXPECT_EQ(rest[0].time, 10) << "a line's time is that of its first byte";
   EXPECT_EQ(rest[0].offset, 4u);
   EXPECT_EQ(texts(splitter.finish()), Texts{"stdout:three"});
-  EXPECT_FALSE(splitter.pending());
+  EXPECT_EQ(splitter.unfinished(), 0u);
 }
 
 TEST(LineSplitter, TakesADataMessageForALine) {
@@ -40,7 +40,7 @@ TEST(LineSplitter, GivesALineWithoutEndOutInPieces) {
   const auto piece = splitter.feed({2, 1, "stdout", half.size(), half});
   ASSERT_EQ(piece.size(), 1u);
   EXPECT_TRUE(piece[0].begins);
-  EXPECT_FALSE(splitter.pending());
+  EXPECT_EQ(splitter.unfinished(), 0u);
   const auto end = splitter.feed({3, 1, "stdout", 2 * half.size(), "end\n"});
   ASSERT_EQ(end.size(), 1u);
   EXPECT_FALSE(end[0].begins);

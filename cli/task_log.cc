@@ -1,0 +1,111 @@
+#include "cli/task_log.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "cli/console.h"
+#include "cli/escaping.h"
+#include "cli/follow.h"
+#include "cli/task_table.h"
+
+namespace bgtask::cli {
+namespace {
+
+// A look at the past: little enough to stay in the processor's cache on its way. What goes to a pipe is no
+// more than the pipe holds, so that its reader has something while the next is fetched: a third less time.
+std::uint64_t page_size() {
+  return stdout_is_pipe() ? 64 * 1024 : 256 * 1024;
+}
+
+// Tells what there was when one began to look from what came later, so that a look at a task that writes
+// without end ends.
+class Past {
+ public:
+  Past(const Task& task, const std::vector<std::string>& streams) {
+    for (const auto& name : streams)
+      limits_[name] = task.stream(name).limit();
+  }
+  bool contains(const OutputChunk& chunk) const {
+    const auto limit = limits_.find(chunk.stream);
+    return limit == limits_.end() || chunk.offset < limit->second;
+  }
+
+ private:
+  std::map<std::string, std::uint64_t> limits_;
+};
+
+}  // namespace
+
+bool read_past(Task& task, OutputOptions& options, const std::function<bool(const OutputChunk&)>& take,
+               const std::function<void(const OutputLoss&)>& loss) {
+  const Past past(task, options.streams);
+  OutputOptions page = options;
+  page.max_bytes = page_size();
+  while (true) {
+    const Output output = task.output(page);
+    loss(output.lost);
+    for (const auto& chunk : output.chunks) {
+      if (!past.contains(chunk)) return true;
+      options.cursor = chunk.seq + 1;
+      if (!take(chunk)) return false;
+    }
+    options.cursor = output.next;
+    // Without a chunk and without a loss there was only what was not asked for, and that may never end.
+    if (output.next == page.cursor || (output.chunks.empty() && !output.lost.any())) return true;
+    page.cursor = output.next;
+  }
+}
+
+std::vector<std::string> log_names(const std::vector<Task>& tasks) {
+  std::vector<std::string> names;
+  std::map<std::string, int> count;
+  for (const Task& task : tasks) {
+    std::string name;
+    try {
+      name = escaped(task_name(task.published({"meta"})));
+    } catch (const Error&) {
+      // Its pid will do.
+    }
+    ++count[name];
+    names.push_back(std::move(name));
+  }
+  std::size_t width = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string pid = std::to_string(tasks[i].pid());
+    if (names[i].empty()) {
+      names[i] = pid;
+    } else if (count[names[i]] > 1) {
+      names[i] += "(" + pid + ")";
+    }
+    width = std::max(width, display_width(names[i]));
+  }
+  for (std::string& name : names)
+    name.append(width - display_width(name), ' ');
+  return names;
+}
+
+TaskLog::TaskLog(const Task& task, LogStyle style, std::vector<std::string> streams, std::uint64_t cursor)
+    : task_(task), style_(std::move(style)), printer_(style_) {
+  options_.cursor = cursor;
+  options_.streams = std::move(streams);
+  options_.joined = !style_.needs_pieces();
+}
+
+bool TaskLog::show_past() {
+  return read_past(
+      task_, options_, [this](const OutputChunk& chunk) { return printer_.take(chunk); },
+      [](const OutputLoss& lost) { say_loss(lost); });
+}
+
+bool TaskLog::take(const Output& output) {
+  say_loss(output.lost);
+  for (const auto& chunk : output.chunks) {
+    options_.cursor = chunk.seq + 1;
+    if (!printer_.take(chunk)) return false;
+  }
+  options_.cursor = output.next;
+  return true;
+}
+
+}  // namespace bgtask::cli
