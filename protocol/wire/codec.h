@@ -44,13 +44,13 @@ std::string encode_msgpack(const Json& document);
 std::string encode_frame(const Json& document, Encoding encoding);
 std::string encode_frame(Json&& document, Encoding encoding);
 
-/// Begins a request in msgpack whose last parameter has `size` bytes. They end the frame and may be long, so
-/// they are left to whoever sends it.
+/// Begins a request in msgpack whose last parameter is `size` bytes. The caller sends those bytes after it,
+/// from where they lie.
 std::string encode_request_head(const Json& id, std::string_view method, const Json& params,
                                 std::string_view last, size_t size);
 
 /// The value for bytes of a stream or a message: binary, so that its type does not depend on what it holds.
-/// (From chars one by one it would take many times as long.)
+/// (Copied as bytes: from chars one by one it would take many times as long.)
 Json binary_value(std::string_view bytes);
 /// The value for what is nearly always text, as names and arguments: a string where it is valid UTF-8, else
 /// binary.
@@ -60,8 +60,8 @@ std::optional<std::string> bytes_of(const Json& value);
 /// The bytes of a string or a binary where they lie; none of other values.
 std::string_view raw_bytes(const Json& value);
 bool is_utf8(std::string_view bytes);
-/// A name a peer sent, fit for a message: cut where it is long, '?' where it is not ASCII that can be
-/// printed.
+/// A name from a peer, made fit for a message: cut if it is long, '?' for each byte that is not printable
+/// ASCII.
 std::string printable_name(std::string_view name);
 
 std::string base64_encode(std::string_view bytes);

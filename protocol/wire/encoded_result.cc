@@ -2,7 +2,7 @@
 
 namespace bgtask::wire {
 
-// A message is put together from encoded parts: in both encodings they stand one after the other.
+// Joins encoded parts into a message: in both encodings they follow one another.
 std::string EncodedResult::reply(const Json& id, Encoding encoding) {
   if (encoding == Encoding::kJson) {
     if (json_.empty()) json_ = R"(,"jsonrpc":"2.0","result":)" + encode_json(result_) + "}\n";

@@ -1,4 +1,4 @@
-// A result that goes to many: encoded once, whatever their number.
+// A result for many requests, encoded once.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ class EncodedResult {
 
  private:
   Json result_;
-  std::string json_;  // empty until asked for, as is the next
+  std::string json_;  // empty until needed, like the next
   std::string msgpack_;
 };
 

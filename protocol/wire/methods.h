@@ -1,5 +1,5 @@
-// The one table of methods. It validates requests, makes the reply to `methods`, is what the supervisor
-// dispatches by, and what the tests go through.
+// The table of methods. It validates requests and describes them in the reply to `methods`; messages.h has a
+// struct for each, which a test compares with it.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ enum class ParamType {
   kBytes,  ///< string, bin or {"base64": …}
 };
 
-/// A hundred years: an interval nobody waits for, and far from overflowing nanoseconds in 64 bits.
+/// A hundred years: longer than anybody waits, and far from overflowing 64 bits of nanoseconds.
 inline constexpr double kMaxSeconds = 3.2e9;
 
 struct Param {

@@ -12,17 +12,17 @@ namespace bgtask::supervisor {
 namespace {
 
 constexpr size_t kReceiveStep = 64 * 1024;
-constexpr size_t kMaxUnread = 1024 * 1024;           // then no further request of this client is looked at
-constexpr size_t kMaxUnreadOfAll = 8 * 1024 * 1024;  // then kMaxUnreadOfMany is the limit of each client
+constexpr size_t kMaxUnread = 1024 * 1024;           // of one client: its next request waits
+constexpr size_t kMaxUnreadOfAll = 8 * 1024 * 1024;  // beyond it, kMaxUnreadOfMany is the limit
 constexpr size_t kMaxUnreadOfMany = 64 * 1024;
-constexpr int kRoundsATurn = 16;  // then the others have their turn
-constexpr int kFramesATurn = 8;   // so that thousands sent at once keep nobody else waiting
+constexpr int kRoundsATurn = 16;  // of sending, so that others have their turn
+constexpr int kFramesATurn = 8;   // the same for requests
 constexpr uint64_t kFrameTimeoutMs = 10'000;
 constexpr uint64_t kUnreadTimeoutMs = 60'000;
 constexpr uint64_t kCloseTimeoutMs = 10'000;
 
-// One buffer for all: the supervisor is single-threaded and nothing keeps it across a turn. In the section
-// for large data, which is the last one, so that the small variables around it share pages.
+// All connections share one buffer: the supervisor has one thread, and no bytes stay in it across a turn. It
+// is in the section for large data, the last one, so that small variables share pages.
 [[gnu::section(".lbss")]] char receive_buffer[kReceiveStep];
 
 }  // namespace
@@ -53,7 +53,7 @@ void Connection::receive() {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n < 0) return close();
   if (n == 0) {
-    if (input_ended_) return close();  // woken by a hang-up after the half-close
+    if (input_ended_) return close();  // a hang-up after the half-close
     input_ended_ = true;
     return after_sending();
   }
@@ -62,7 +62,7 @@ void Connection::receive() {
   process_frames();
 }
 
-// What recv(2) says of it. The framer has the bytes, but none that follow an error.
+// Returns what recv(2) returns. The framer gets the bytes, except those that follow an error.
 ssize_t Connection::receive_some() {
   const std::span<char> room = closing_ ? std::span<char>() : framer_.room();
   if (!room.empty()) {
@@ -76,7 +76,7 @@ ssize_t Connection::receive_some() {
 }
 
 void Connection::process_frames() {
-  if (processing_ || flushing_) return;  // a reply may be sent at once and bring us here again
+  if (processing_ || flushing_) return;  // sending a reply may call this again
   processing_ = true;
   more_ = false;
   for (int frames = 0; !closed() && !closing_; ++frames) {
@@ -97,10 +97,10 @@ void Connection::process_frames() {
 }
 
 void Connection::take_frame(Json document, size_t frame_size) {
-  if (deadline_kind_ == Deadline::kFrame) forget_deadline();  // the next frame has its own ten seconds
+  if (deadline_kind_ == Deadline::kFrame) forget_deadline();  // each frame has its own 10 s
   bool scalar = !document.is_object() && !document.is_array();
   auto request = wire::parse_request(document);
-  // In a stream of msgpack objects something else means that the two sides have lost each other.
+  // A scalar in a stream of msgpack objects means that the two sides are out of step.
   if (!request && scalar && framer_.encoding() == wire::Encoding::kMsgpack) return refuse(request.error());
   if (!request) return send(wire::make_error(wire::id_of(document), request.error()));
   if (frame_size > wire::kMaxRequest && request->method != "write") {
@@ -171,7 +171,7 @@ void Connection::send_and_tell() {
   flushing_ = false;
 }
 
-// Whether everything went out.
+// Returns whether everything is sent and the connection still open.
 bool Connection::write_out() {
   while (!closed() && pending() > 0) {
     ssize_t n = ::send(fd_.get(), out_.data() + sent_, pending(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -183,7 +183,7 @@ bool Connection::write_out() {
     }
     sent_ += static_cast<size_t>(n);
     unread_.bytes -= static_cast<size_t>(n);
-    forget_deadline();  // a client that reads, however slowly, is waited for
+    forget_deadline();  // a client that reads slowly is not cut
   }
   std::string().swap(out_);
   sent_ = 0;
@@ -216,7 +216,7 @@ bool Connection::held_up() const {
 void Connection::update_interest() {
   int events = 0;
   if (input_ended_ || closing_) {
-    events |= UV_PRIORITIZED;  // nothing to read any more; this still tells of a hang-up
+    events |= UV_PRIORITIZED;  // nothing more to read; it still reports a hang-up
   } else if (!held_up()) {
     events |= UV_READABLE;
   }
@@ -248,7 +248,7 @@ void Connection::update_deadline() {
                                                : kUnreadTimeoutMs;
   deadline_.start(loop_, time, [this, wanted] {
     deadline_kind_ = Deadline::kNone;
-    if (wanted == Deadline::kUnread) return close();  // too_slow: it reads nothing, so it cannot be told
+    if (wanted == Deadline::kUnread) return close();  // too_slow, which cannot be said to it
     refuse(
         {ErrorCode::kFrameTimeout, "the rest of the message did not arrive within 10 seconds", 0, nullptr});
   });

@@ -19,25 +19,25 @@
 
 namespace bgtask::supervisor {
 
-/// What a client subscribed to. Output has a cursor into the rings and no queue: a client that falls behind
-/// is told what it missed. What happened is kept as marks until it can be sent.
+/// A client's subscription. Output has a cursor into the rings and no queue: a client that falls behind is
+/// told what it missed. Other events are kept as marks until they can be sent.
 struct Subscription {
   bool output = false;
   bool exit = false;
   bool meta = false;
   bool stream = false;
   uint64_t cursor = 0;
-  std::optional<ring::Totals> totals;  ///< before the cursor: loss is counted from there
+  std::optional<ring::Totals> totals;  ///< before the cursor: the base of the loss count
   uint32_t streams = 0;
 
-  std::optional<uint64_t> exit_at;  ///< the task ended when the cursor was here: told once that is reached
+  std::optional<uint64_t> exit_at;  ///< cursor at the task's end: `exit` is sent once it is reached
   bool ending = false;              ///< the client has half-closed: only what is due now is sent
   std::optional<uint64_t> end;      ///< where the output that is due then ends
   bool meta_due = false;
   uint32_t ended_streams = 0;  ///< bits by StreamId
 };
 
-/// Who is at the other end, and what that gives a right to. Everything is refused until it is found out.
+/// Credentials of the client and the rights that follow from them. The defaults refuse everything.
 struct Peer {
   uid_t uid = static_cast<uid_t>(-1);
   pid_t pid = 0;
@@ -56,8 +56,8 @@ class Connection {
 
   struct Listener {
     std::function<void(Connection&, wire::Request)> request;
-    std::function<void(Connection&)> writable;  ///< everything sent: more events may be produced
-    std::function<void(Connection&)> closed;    ///< to be destroyed at the end of the turn
+    std::function<void(Connection&)> writable;  ///< everything is sent: more events may be produced
+    std::function<void(Connection&)> closed;    ///< the owner destroys it at the end of the turn
   };
 
   /// `unread` is shared by all connections and outlives them.
@@ -69,24 +69,24 @@ class Connection {
   const Peer& peer() const { return peer_; }
   wire::Encoding encoding() const { return framer_.encoding(); }
   bool closed() const { return !fd_; }
-  /// Whether much has ever waited in it, to be looked at or to be sent.
+  /// Whether its buffers have ever been large.
   bool was_large() const { return most_held_ > kLarge; }
-  /// Nothing waits to be sent: a notification produced now goes out at once.
+  /// Whether nothing waits to be sent, so that a notification goes out at once.
   bool idle() const { return pending() == 0; }
 
-  /// Sends a message, as far as the socket takes it; the rest follows when it can.
+  /// Sends a message as far as the socket takes it; the rest follows when the socket is writable.
   void send(Json message);
   void reply(const wire::Request& request, Result<Json> result);
   void reply(const wire::Request& request, wire::EncodedResult& result);
-  /// Sends an error that belongs to no request, and closes once it is out.
+  /// Sends an error that answers no request, then closes the connection.
   void refuse(const Failure& failure);
-  /// Closes once everything is sent, or after a while.
+  /// Closes once everything is sent, at the latest after 10 s.
   void close_when_sent();
 
   std::optional<Subscription>& subscription() { return subscription_; }
   WriteChain& writes() { return writes_; }
 
-  /// Requests that are not answered yet: a half-closed connection stays for them.
+  /// Counts requests that are answered later: a half-closed connection stays open for them.
   void expect_reply() { ++awaited_; }
   void reply_given();
   uint32_t awaited() const { return awaited_; }

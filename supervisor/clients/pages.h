@@ -1,4 +1,4 @@
-// How output becomes replies and notifications, a page at a time.
+// Pages of output for replies and notifications, and their limits.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +10,11 @@
 
 namespace bgtask::supervisor {
 
-/// Raw bytes in one reply, so that the encoded reply stays below 1 MiB: JSON spends up to six bytes on one.
+/// Raw bytes in one reply, so that the encoded reply stays below 1 MiB: JSON takes up to six bytes for one.
 size_t page_bytes(wire::Encoding encoding);
-/// For pages of many small pieces, each of which has its own overhead.
+/// The same for pages of many small pieces, each of which has its own overhead.
 size_t piece_bytes(wire::Encoding encoding);
-/// Data messages in one reply.
+/// The most data messages in one reply.
 size_t max_messages(wire::Encoding encoding);
 
 double seconds_of_ns(uint64_t time_ns);

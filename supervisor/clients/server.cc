@@ -13,7 +13,7 @@ namespace bgtask::supervisor {
 namespace {
 
 constexpr size_t kMaxConnections = 256;
-constexpr size_t kReserved = 4;  // for whoever may steer the task
+constexpr size_t kReserved = 4;  // for clients that may change the task
 constexpr size_t kMaxConnectionsOfAUser = 64;
 constexpr int kAcceptsATurn = 16;
 constexpr uint64_t kPauseMs = 100;
@@ -52,7 +52,7 @@ void Server::on_connect(Endpoint endpoint) {
   }
 }
 
-// Who asks is settled here, once, by what the kernel recorded at connect. No answer is a refusal.
+// Takes the credentials that the kernel recorded at connect, once. A failure to get them is a refusal.
 Peer Server::peer_of(const io::UniqueFd& fd, Endpoint endpoint) const {
   Peer peer;
   auto credentials = io::peer_credentials(fd.get());
@@ -104,7 +104,7 @@ bool Server::admit(Connection& connection) {
          static_cast<size_t>(of_user) <= kMaxConnectionsOfAUser;
 }
 
-// Out of descriptors the socket stays readable: without a pause the loop would do nothing but fail to accept.
+// Without descriptors accept fails and the socket stays readable. The pause keeps the loop from spinning.
 void Server::pause_accepting() {
   auto set_events = [this](int events) {
     for (Listening& listening : listening_)
@@ -120,7 +120,7 @@ void Server::sweep() {
     large = large || (connection.closed() && connection.was_large());
     return connection.closed();
   });
-  if (large) ::malloc_trim(0);  // what waited for many slow clients lies in pieces that would stay
+  if (large) ::malloc_trim(0);  // else the heap keeps the scattered buffers
 }
 
 }  // namespace bgtask::supervisor

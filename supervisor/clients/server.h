@@ -1,4 +1,4 @@
-// The listening sockets and the clients.
+// The listening sockets and the connections of clients.
 #pragma once
 
 #include <cstdint>
@@ -18,20 +18,20 @@ class Server {
   struct Listener {
     std::function<void(Connection&, wire::Request)> request;
     std::function<void(Connection&)> writable;
-    std::function<void(Connection&)> gone;  ///< forget everything about it
+    std::function<void(Connection&)> gone;  ///< drop all references to it
   };
 
   Server(io::Loop& loop, Listener listener) : loop_(loop), listener_(std::move(listener)) {}
 
-  /// Who may use the read endpoint beside the owner and root.
+  /// The group whose members may use the read endpoint, beside the owner and root.
   void set_group(std::optional<gid_t> group) { group_ = group; }
-  /// Accepts on the endpoint; a second time: on this socket instead of the former one.
+  /// Accepts on the endpoint. A second call replaces the socket.
   Status listen(Endpoint endpoint, io::UniqueFd listening);
-  /// Accepts nobody any more.
+  /// Closes the listening sockets.
   void stop_listening();
   uint64_t clients() const;
   void for_each(const std::function<void(Connection&)>& visit);
-  /// Frees connections that closed. Never called from within one of their callbacks.
+  /// Frees closed connections. Must not be called from a callback of one.
   void sweep();
 
  private:

@@ -7,7 +7,7 @@
 namespace bgtask::supervisor {
 namespace {
 
-// Whether it came any further.
+// Returns whether the cursor moved.
 bool send_output(Connection& connection, Subscription& subscription, Task& task) {
   ring::OutputBatch batch = task.output().reader().read(
       subscription.cursor, subscription.streams, piece_bytes(connection.encoding()), subscription.totals);
@@ -68,8 +68,8 @@ Subscription make_subscription(const wire::SubscribeRequest& request, const Task
   subscription.stream = request.events.stream;
   subscription.cursor = request.cursor.value_or(now_cursor);
   subscription.streams = request.streams.bits;
-  if (subscription.exit && task.exited())
-    subscription.exit_at = now_cursor;  // it happened before; tell it all the same
+  // Earlier events are sent too.
+  if (subscription.exit && task.exited()) subscription.exit_at = now_cursor;
   for (StreamId stream : kOutputStreams) {
     if (subscription.stream && task.stream_info(static_cast<int>(stream))["eof"] == true)
       subscription.ended_streams |= 1u << static_cast<uint32_t>(stream);

@@ -1,4 +1,4 @@
-// Notifications to clients that subscribed.
+// Notifications to subscribed clients.
 #pragma once
 
 #include "protocol/wire/messages.h"
@@ -7,8 +7,8 @@
 
 namespace bgtask::supervisor {
 
-/// Sends what is due on this connection, as long as its client takes it. To be called when something happened
-/// and when the connection has sent everything.
+/// Sends the events that are due on this connection, as long as its client takes them. To be called after
+/// each event of the task and when the connection has sent everything.
 void pump(Connection& connection, Task& task);
 
 /// `now_cursor`: the cursor after the newest output.

@@ -41,7 +41,7 @@ wire::EncodedResult Waits::encoded(const Fired& fired, bool with_status) const {
 void Waits::check() {
   if (waits_.empty()) return;
   WaitFacts facts = facts_();
-  // All who follow a task are told the same, with the state in which it was then.
+  // Waits that fire alike share one encoded reply.
   std::optional<Told> told;
   for (auto wait = waits_.begin(); wait != waits_.end();) {
     auto fired = first_fired(wait->terms, facts, uv_now(loop_.get()));
@@ -49,14 +49,14 @@ void Waits::check() {
       ++wait;
       continue;
     }
-    // Out of the list first: sending may end the connection, which then forgets its waits.
+    // Removed first: sending may close the connection, which then drops its waits.
     Wait done = std::move(*wait);
     waits_.erase(wait);
     if (!told || told->fired != *fired || told->with_status != done.with_status)
       told.emplace(Told{*fired, done.with_status, encoded(*fired, done.with_status)});
     done.connection->reply(done.envelope, told->result);
     done.connection->reply_given();
-    facts = facts_();  // a request that came with the reply's going out may have changed them
+    facts = facts_();  // sending may have carried out another request
     wait = waits_.begin();
   }
   arm();

@@ -1,4 +1,4 @@
-// Requests that wait for something to happen.
+// Requests that are answered when a condition holds.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@ namespace bgtask::supervisor {
 
 class Waits {
  public:
-  /// `status` is for the replies.
+  /// `status` gives the task's status for replies.
   Waits(io::Loop& loop, std::function<WaitFacts()> facts, std::function<Json()> status)
       : loop_(loop), facts_(std::move(facts)), status_(std::move(status)) {}
 
-  /// Answers at once where it can, else when it happens. busy where the client has too many.
+  /// Answers at once if a condition holds, else when one does. busy if the client has too many waits.
   void add(Connection& connection, wire::Request envelope, const wire::WaitRequest& request);
   /// Evaluates all waits again: to be called after anything that could fire one.
   void check();
-  /// The client is gone.
+  /// Drops the waits of a client that is gone.
   void forget(const Connection& connection);
 
  private:
