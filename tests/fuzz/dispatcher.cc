@@ -163,10 +163,11 @@ class Client {
   size_t replies_ = 0;
 };
 
-bool begins_map(std::string_view bytes) {
+/// A map or an array; what is neither is refused in JSON.
+bool begins_msgpack(std::string_view bytes) {
   if (bytes.empty()) return false;
   const auto first = static_cast<uint8_t>(bytes.front());
-  return (first >= 0x80 && first <= 0x8f) || first == 0xde || first == 0xdf;
+  return (first >= 0x80 && first <= 0x9f) || (first >= 0xdc && first <= 0xdf);
 }
 
 /// What would end this process, and a supervisor takes or ignores: SIGIO is sent when something vanishes from
@@ -188,7 +189,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Json before = task.state();
   {
     Client rude(task, watches ? supervisor::Endpoint::kRead : supervisor::Endpoint::kControl,
-                begins_map(bytes) ? wire::Encoding::kMsgpack : wire::Encoding::kJson);
+                begins_msgpack(bytes) ? wire::Encoding::kMsgpack : wire::Encoding::kJson);
     for (size_t at = 0, step = bytes.size() / pieces + 1; at < bytes.size(); at += step)
       rude.send(bytes.substr(at, step));
     rude.half_close();
