@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "pool/src/start_supervisor.h"
@@ -129,13 +130,14 @@ std::vector<std::string> arguments(const wire::LaunchSpec& spec, const std::vect
   return result;
 }
 
-std::vector<std::string> environment(const std::map<std::string, std::string>& added) {
+// None of the caller's variables: secrets stay out of the supervisor's /proc/PID/environ, and a CI system
+// that ends whatever carries its cookie passes the supervisor by. The control group for tasks is named by a
+// variable.
+std::vector<std::string> environment(std::map<std::string, std::string> variables) {
+  constexpr char kGroup[] = "BGTASK_CGROUP";
+  if (const char* group = std::getenv(kGroup); group != nullptr) variables.emplace(kGroup, group);
   std::vector<std::string> result;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    std::string name(*entry, ::strcspn(*entry, "="));
-    if (added.find(name) == added.end()) result.emplace_back(*entry);
-  }
-  for (const auto& [name, value] : added)
+  for (const auto& [name, value] : variables)
     result.push_back(name + "=" + value);
   return result;
 }

@@ -17,7 +17,7 @@ namespace bgtask {
 struct LaunchSettings {
   int pool_fd = -1;                                   ///< the pool's directory, already checked; not owned
   std::vector<std::string> supervisor_command;        ///< empty: found by find_supervisor()
-  std::map<std::string, std::string> supervisor_env;  ///< added to the caller's environment
+  std::map<std::string, std::string> supervisor_env;  ///< the supervisor's environment
   std::chrono::milliseconds answer_time{30'000};      ///< after which a silent supervisor is ended
 };
 

@@ -608,11 +608,27 @@ std::map<std::string, pid_t> E2eTest::family_of(Task& task, size_t count) const 
   return family;
 }
 
+namespace {
+
+// Supervisors have none of the variables of the process that started them.
+bool is_supervisor_below(pid_t pid, const std::string& directory) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  if (read_whole(process + "/comm") != "bgtask-supervis\n") return false;
+  for (const std::string& fd : names_in(process + "/fd")) {
+    std::error_code ignored;
+    if (fs::read_symlink(process + "/fd/" + fd, ignored).string().starts_with(directory)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<pid_t> E2eTest::own_processes() const {
   std::vector<pid_t> own;
   for (pid_t pid : all_pids()) {
     const bool marked =
-        read_whole("/proc/" + std::to_string(pid) + "/environ").find(base_.string()) != std::string::npos;
+        read_whole("/proc/" + std::to_string(pid) + "/environ").find(base_.string()) != std::string::npos ||
+        is_supervisor_below(pid, base_);
     if (marked && pid != getpid() && !gone(pid)) own.push_back(pid);
   }
   return own;

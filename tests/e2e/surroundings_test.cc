@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/started_program.h"
 
 namespace bgtask::e2e {
 namespace {
@@ -46,6 +48,56 @@ class SurroundingsTest : public E2eTest {
 TEST_F(SurroundingsTest, AreCleanInTheUsualCase) {
   Task task = awkward({"report"});
   expect_clean(report_of(task), task.pid());
+}
+
+// Of the caller's secrets, and of the cookie by which a CI system finds what it has to end.
+class SupervisorEnvironmentTest : public E2eTest {
+ protected:
+  static constexpr char kSecret[] = "hunter2-of-the-caller";
+  SupervisorEnvironmentTest() { setenv("CALLERS_SECRET", kSecret, 1); }
+  ~SupervisorEnvironmentTest() override { unsetenv("CALLERS_SECRET"); }
+
+  static std::string environment_of(pid_t pid) {
+    return read_whole("/proc/" + std::to_string(pid) + "/environ");
+  }
+  static bool has_secret(pid_t pid) { return environment_of(pid).find(kSecret) != std::string::npos; }
+  void expect_only_the_child_has_it(Task task) {
+    EXPECT_TRUE(has_secret(child_of(task)));
+    EXPECT_FALSE(has_secret(task.pid()));
+    EXPECT_EQ(environment_of(task.pid()).find("PATH="), std::string::npos);
+  }
+};
+
+TEST_F(SupervisorEnvironmentTest, HasNothingOfTheLibrarysCaller) {
+  expect_only_the_child_has_it(awkward({"sleep"}));
+}
+
+TEST_F(SupervisorEnvironmentTest, HasNothingOfTheCommandLinesCaller) {
+  const pid_t pid = std::stoi(bgtask({"run", "--", AWKWARD_PROGRAM, "sleep"}).out);
+  expect_only_the_child_has_it(Task(pid, pool().path()));
+}
+
+TEST_F(SupervisorEnvironmentTest, IsEmptyInAGuardToo) {
+  SpawnOptions options;
+  options.on_supervisor_death = OnSupervisorDeath::kKill;
+  Task task = awkward({"sleep"}, std::move(options));
+  expect_only_the_child_has_it(task);
+  EXPECT_FALSE(has_secret(parent_of(task.pid())));
+}
+
+TEST_F(SupervisorEnvironmentTest, IsEmptyAfterAdoption) {
+  Task task = awkward({"sleep"});
+  ASSERT_TRUE(send_signal(task.pid(), SIGKILL));
+  ASSERT_TRUE(eventually([&] { return gone(task.pid()); }));
+  expect_only_the_child_has_it(pool().adopt(task.pid()));
+}
+
+TEST_F(SupervisorEnvironmentTest, IsEmptyInTheForegroundToo) {
+  StartedProgram program({BGTASK_PROGRAM, "run", "--behavior", "foreground", "--", AWKWARD_PROGRAM, "sleep"});
+  ASSERT_TRUE(eventually([&] { return !pool().search({{"pid", program.pid()}}).empty(); }));
+  expect_only_the_child_has_it(Task(program.pid(), pool().path()));
+  program.signal(SIGTERM);
+  program.wait();
 }
 
 TEST_F(SurroundingsTest, ShowNothingOfAnUntidyParent) {

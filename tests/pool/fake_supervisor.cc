@@ -9,6 +9,7 @@
 
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -54,6 +55,14 @@ std::string field(const std::string& file, const std::string& name) {
   return "";
 }
 
+// The names of its environment.
+Json variables() {
+  Json names = Json::array();
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    names.push_back(std::string(*entry, ::strcspn(*entry, "=")));
+  return names;
+}
+
 Json report(int argc, char** argv) {
   Json fds = descriptors();
   Result<std::string> spec = io::read_all(wire::kSpecFd, kLargestSpec);
@@ -68,6 +77,7 @@ Json report(int argc, char** argv) {
           {"sid", ::getsid(0)},
           {"argv", std::vector<std::string>(argv, argv + argc)},
           {"extra", env("FAKE_EXTRA")},
+          {"variables", variables()},
           {"spec_size", spec.value_or("").size()},
           {"spec", document.value_or(Json("unreadable"))}};
 }

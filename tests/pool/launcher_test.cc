@@ -137,6 +137,15 @@ TEST_F(Launcher, TakesArgumentsAndEnvironmentForTheSupervisor) {
   EXPECT_EQ(report().at("extra"), "extra value");
 }
 
+TEST_F(Launcher, PassesNoVariableOfTheCallerButTheControlGroup) {
+  ::setenv("CALLERS_SECRET", "hunter2", 1);
+  ::setenv("BGTASK_CGROUP", "/somewhere", 1);
+  EXPECT_EQ(outcome("answer"), "ok");
+  ::unsetenv("CALLERS_SECRET");
+  ::unsetenv("BGTASK_CGROUP");
+  EXPECT_EQ(report().at("variables"), (Json{"BGTASK_CGROUP", "FAKE_MODE", "FAKE_REPORT"}));
+}
+
 TEST_F(Launcher, ShowsAShortNameOnly) {
   spec_.exec = {std::string(5000, 'x'), "secret"};
   EXPECT_EQ(outcome("answer"), "ok");

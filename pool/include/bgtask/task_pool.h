@@ -140,7 +140,9 @@ struct PoolOptions {
   /// The supervisor program and arguments before ours. Empty: $BGTASK_SUPERVISOR, else beside the running
   /// program, else where it was installed.
   std::vector<std::string> supervisor_command = {};
-  std::map<std::string, std::string> supervisor_env = {};  ///< added to the supervisor's own environment
+  /// The environment of supervisors, which get none of this process's variables but BGTASK_CGROUP. The
+  /// command's is SpawnOptions::env.
+  std::map<std::string, std::string> supervisor_env = {};
 };
 
 /// A pool entry that a search passed over, and why.
