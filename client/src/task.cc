@@ -20,6 +20,8 @@
 namespace bgtask {
 namespace {
 
+/// After which the supervisor gives up an exec.
+constexpr Seconds kExecTime{20};
 /// Its files are gone by then. On a starved machine a supervisor may not have its turn for seconds.
 constexpr Seconds kPatienceAfterDelete{15};
 /// More collected output than any ring of a sane size holds: then somebody plays with us.
@@ -29,6 +31,7 @@ constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;
 Deadline deadline_for(const TaskCore& task, std::string_view method, const Json& params) {
   if (method == wire::method_name(wire::MethodId::kDelete))
     return task.deadline(Seconds(wire::decode<wire::DeleteRequest>(params).grace));
+  if (method == wire::method_name(wire::MethodId::kRestart)) return task.deadline(kExecTime);
   if (method != wire::method_name(wire::MethodId::kWait)) return task.deadline();
   const auto timeout = wire::decode<wire::WaitRequest>(params).timeout;
   return timeout ? task.deadline(Seconds(*timeout)) : Deadline::never();

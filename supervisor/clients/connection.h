@@ -53,6 +53,7 @@ struct Unread {
 class Connection {
  public:
   static constexpr size_t kLarge = 32 * 1024;
+  static constexpr uint32_t kMaxAwaited = 256;  ///< requests of one client that wait to be answered
 
   struct Listener {
     std::function<void(Connection&, wire::Request)> request;

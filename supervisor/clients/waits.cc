@@ -6,7 +6,6 @@
 namespace bgtask::supervisor {
 namespace {
 
-constexpr uint32_t kMaxAwaited = 256;  // of one client
 
 }  // namespace
 
@@ -16,7 +15,7 @@ uint64_t Waits::now() {
 }
 
 void Waits::add(Connection& connection, wire::Request envelope, const wire::WaitRequest& request) {
-  if (connection.awaited() >= kMaxAwaited) {
+  if (connection.awaited() >= Connection::kMaxAwaited) {
     return connection.reply(envelope,
                             fail(ErrorCode::kBusy, "too many requests of this connection wait already"));
   }

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "supervisor/processes/child.h"
+#include "supervisor/processes/child_streams.h"
 #include "supervisor/processes/process.h"
 
 namespace bgtask::supervisor {
@@ -65,8 +65,8 @@ io::UniqueFd find_pipe(const std::vector<pid_t>& holders, int usual, uint64_t in
   return {};
 }
 
-// The former supervisor left its own end in flight to the child's (see child.cc). Peeking copies it out and
-// leaves it there for the next adopter.
+// The former supervisor left its own end in flight to the child's (see child_streams.cc). Peeking copies it
+// out and leaves it there for the next adopter.
 io::UniqueFd peek_out_data_socket(pid_t child) {
   io::UniqueFd handle = open_pidfd(child);
   if (!handle) return {};

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -26,9 +27,7 @@ constexpr char kSupervisors[] = "bgtask-supervisors";
 constexpr size_t kMaxFile = 1 << 20;
 constexpr size_t kMaxProcesses = 64 << 20;  // more pids than there can be
 constexpr int kMaxNames = 100;
-constexpr int kFreezePolls = 100;
-constexpr int kRemovePolls = 50;
-constexpr timespec kPoll{0, 1'000'000};
+constexpr int64_t kMostFreezeNs = 2'000'000;
 constexpr int64_t kCpuPeriodUs = 100'000;  // the kernel's default (Documentation/admin-guide/cgroup-v2.rst)
 
 Status put(int directory, const char* file, const std::string& text) {
@@ -52,6 +51,12 @@ uint64_t value_of(const std::string& text, const std::string& name) {
     at = end + 1;
   }
   return 0;
+}
+
+int64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 bool is_cgroup2(const std::string& path) {
@@ -184,7 +189,7 @@ Result<std::optional<ControlGroup>> ControlGroup::create(const wire::LaunchSpec&
   Status limited = group.directory_ ? group.limit(spec, directory.get())
                                     : fail_errno("cannot open the control group", errno, ErrorCode::kDenied);
   if (!limited) {
-    group.remove();
+    static_cast<void>(group.remove());  // nothing has ever been in it
     return fail(std::move(limited).error());
   }
   return std::optional<ControlGroup>(std::move(group));
@@ -250,12 +255,14 @@ std::vector<pid_t> ControlGroup::processes(Look& look) const {
   return pids;
 }
 
+// The kernel stops each process when it next returns from the kernel: one that has no processor now needs
+// ours for that. The event loop cannot wait for one that does not return.
 void ControlGroup::freeze(bool frozen) const {
-  if (frozen && holds_us()) return;  // where it may not move it stays
-  if (!put(directory(), "cgroup.freeze", frozen ? "1" : "0")) return;
-  for (int i = 0;
-       frozen && i < kFreezePolls && value_of(content(directory(), "cgroup.events"), "frozen") != 1; ++i)
-    ::nanosleep(&kPoll, nullptr);
+  if (frozen && holds_us()) return;  // in a group that we could not leave
+  if (!put(directory(), "cgroup.freeze", frozen ? "1" : "0") || !frozen) return;
+  const int64_t until = monotonic_ns() + kMostFreezeNs;
+  while (value_of(content(directory(), "cgroup.events"), "frozen") != 1 && monotonic_ns() < until)
+    ::sched_yield();
 }
 
 bool ControlGroup::kill() const {
@@ -266,10 +273,9 @@ uint64_t ControlGroup::oom_kills() const {
   return value_of(content(directory(), "memory.events"), "oom_kill");
 }
 
-// The last process may be on its way out for a moment.
-void ControlGroup::remove() const {
-  for (int i = 0; i < kRemovePolls && ::rmdir(path_.c_str()) != 0 && errno == EBUSY; ++i)
-    ::nanosleep(&kPoll, nullptr);
+Status ControlGroup::remove() const {
+  if (::rmdir(path_.c_str()) == 0 || errno == ENOENT) return {};
+  return fail_errno("cannot remove the control group " + path_, errno, ErrorCode::kBusy);
 }
 
 }  // namespace bgtask::supervisor

@@ -36,15 +36,15 @@ class ControlGroup {
 
   /// All processes in it, also in groups below.
   std::vector<pid_t> processes(Look& look) const;
-  /// Stops (or continues) everything in it without any of it noticing. Returns when all of it stands still,
-  /// or after a tenth of a second.
+  /// Stops (or continues) everything in it, which none of its processes notices. Processes that run stand
+  /// still when it returns; one that the kernel holds may go on for a moment, and forks into a frozen group.
   void freeze(bool frozen) const;
   /// Kills everything in it; false where the kernel cannot (before 5.14).
   bool kill() const;
   /// How often the kernel killed something of it for want of memory.
   uint64_t oom_kills() const;
-  /// Removes it, once nothing is left in it.
-  void remove() const;
+  /// Removes it. busy while a process in it is still on its way out.
+  Status remove() const;
 
  private:
   ControlGroup(std::string path, io::UniqueFd directory)

@@ -106,9 +106,15 @@ std::vector<ProcessTree::Member> ProcessTree::find(Look& look) const {
     todo.pop_back();
     if (!seen.insert(member.pid).second) continue;
     auto stat = process_stat(member.pid, &look);
-    if (!stat || is_supervisor(member.pid, *stat)) continue;
-    for (pid_t child : children_of(member.pid, stat->threads == 1, &look))
-      todo.push_back({child, member.pid, {}});
+    if (!stat) continue;
+    // Our own child looks like a supervisor before its exec, and may be one of another task after it. Then
+    // what is below it belongs to that task.
+    const bool supervisor = is_supervisor(member.pid, *stat);
+    if (supervisor && member.pid != own_child_) continue;
+    if (!supervisor) {
+      for (pid_t child : children_of(member.pid, stat->threads == 1, &look))
+        todo.push_back({child, member.pid, {}});
+    }
     if (!stat->dead()) found.push_back({member.pid, member.parent, *stat});
   }
   return found;

@@ -31,7 +31,7 @@ class ProcessTree {
   void adopt_child(pid_t child, uint64_t start_ticks) { adopted_child_ = {child, start_ticks}; }
   void forget_adopted_child() { adopted_child_.reset(); }
 
-  /// A child of ours that needs not be asked whose it is. It keeps its pid until we reap it.
+  /// The task's child as long as we are its parent, from its fork on. It keeps its pid until we reap it.
   void set_own_child(std::optional<pid_t> child) { own_child_ = child; }
 
   struct Member {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <new>
 #include <optional>
@@ -159,6 +160,17 @@ void ServiceEnd::operator()(Service* service) const {
 
 namespace {
 
+// Leaves nothing of a task that could not be started; the command may have begun. The group counts its
+// processes for a moment longer, which may be waited for: no client is served.
+void withdraw(Task& task) {
+  constexpr timespec kPause{0, 1'000'000};
+  constexpr int kTries = 50;
+  task.tree().signal_all(SIGKILL);
+  static_cast<void>(task.remove());
+  for (int tries = kTries; !task.remove_group() && tries > 0; --tries)
+    ::nanosleep(&kPause, nullptr);
+}
+
 // Whether that could be done; if not, it has been told.
 bool open_to_clients(Service& service, Supervisor::Listening listening, Startup& startup) {
   auto signals = make_signal_fd();
@@ -169,8 +181,7 @@ bool open_to_clients(Service& service, Supervisor::Listening listening, Startup&
                            : Status(fail(std::move(signals).error()));
   if (!started) {
     if (!startup.spec.adopt) {  // a task that was taken over stays what it was: lost
-      task->tree().signal_all(SIGKILL);
-      static_cast<void>(task->remove());
+      withdraw(*task);
     }
     startup.report(fail(std::move(started).error()));
     return false;
@@ -198,8 +209,7 @@ bool begin_new(Service& service, Startup& startup) {
   Task* task = service.task.get();
   auto listening = start_new(*task, std::move(startup.encoded_spec), std::move(startup.guard));
   if (!listening) {
-    task->tree().signal_all(SIGKILL);  // the command may have begun before something else failed
-    static_cast<void>(task->remove());
+    withdraw(*task);
     startup.report(fail(std::move(listening).error()));
     return false;
   }

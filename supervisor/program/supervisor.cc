@@ -37,6 +37,7 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                      },
                      [this](Connection& c) {
                        waits_.forget(c);
+                       restarts_.forget(c);
                        deletion_.forget(c);
                        if (finished_ && everything_said()) loop_.stop();
                      }}),
@@ -46,6 +47,7 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
             return WaitFacts{task_.exited(), task_.output().all_eof(), next_cursor()};
           },
           [this] { return task_.status(); }),
+      restarts_(task),
       deletion_(loop, task, [this] { finish(); }) {
   auto mark = [this](auto set) {
     server_.for_each([&](Connection& c) {
@@ -64,7 +66,8 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                         mark([stream](Subscription& s) {
                           if (s.stream) s.ended_streams |= 1u << static_cast<uint32_t>(stream);
                         });
-                      }});
+                      },
+                      [this](const Status& outcome) { restarts_.finished(outcome); }});
 }
 
 Status Supervisor::start(Listening listening, io::UniqueFd signals, io::UniqueFd leader) {
@@ -226,6 +229,10 @@ void Supervisor::serve(Connection& connection, wire::Request envelope, const Req
 
 void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request) {
   deletion_.request(connection, std::move(envelope), request);
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::RestartRequest&) {
+  restarts_.request(connection, std::move(envelope));
 }
 
 void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request) {

@@ -9,6 +9,7 @@
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/message.h"
 #include "protocol/wire/messages.h"
+#include "supervisor/clients/restarts.h"
 #include "supervisor/clients/server.h"
 #include "supervisor/clients/waits.h"
 #include "supervisor/streams/output_forwarder.h"
@@ -36,6 +37,7 @@ class Supervisor {
   template <class Request>
   void serve(Connection& connection, wire::Request envelope, const Request& request);
   void serve(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::RestartRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::SubscribeRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::UnsubscribeRequest& request);
@@ -50,6 +52,7 @@ class Supervisor {
   Task& task_;
   Server server_;
   Waits waits_;
+  Restarts restarts_;
   Deletion deletion_;
   io::UniqueFd signals_;
   io::Poll signals_poll_;

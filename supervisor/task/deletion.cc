@@ -17,6 +17,7 @@ constexpr uint64_t kKillTimeMs = 3'000;
 constexpr int kKillRounds = 25;
 constexpr uint64_t kMostKillTimeMs = 8'000;  // whoever asked does not wait much longer
 constexpr uint64_t kRetryMs = 1'000;
+constexpr int kGroupTries = 10;
 constexpr uint64_t kTickMs = 20;  // only while deleting: descendants of descendants do not announce their end
 
 }  // namespace
@@ -48,6 +49,7 @@ void Deletion::begin(uint64_t grace_ms) {
   uv_update_time(loop_.get());
   deadline_ = uv_now(loop_.get()) + grace_ms;
   killed_.clear();
+  task_.give_up_start(Failure{ErrorCode::kBusy, "the task is being deleted", 0, nullptr});
   Look look;
   signalled_ = task_.tree().signal_all(SIGTERM, &look);
   if (signalled_.empty() && !look.complete) {
@@ -153,6 +155,13 @@ void Deletion::remove() {
     answer(fail(std::move(removed).error()));
     return try_again_later();
   }
+  remove_group(kGroupTries);
+}
+
+// The group counts a process for a moment longer than we see it.
+void Deletion::remove_group(int tries) {
+  if (!task_.remove_group() && tries > 0)
+    return timer_.start(loop_, kTickMs, [this, tries] { remove_group(tries - 1); });
   answer(wire::encode(receipt()));
   removed_();
 }

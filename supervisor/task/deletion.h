@@ -47,6 +47,7 @@ class Deletion {
   void collect();
   bool send_page(Connection& connection);
   void remove();
+  void remove_group(int tries);
   void give_up(std::vector<pid_t> survivors, const Look& look);
   void answer(const Result<Json>& result);
   wire::Receipt receipt() const;

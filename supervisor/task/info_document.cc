@@ -59,8 +59,8 @@ Json InfoDocument::supervision() const {
               {"child_start", sources_.run.start_ticks()},
               {"cgroup", sources_.processes.group_path()},
               {"pipes",
-               {{"stdout", sources_.output->pipe_inode(StreamId::kStdout)},
-                {"stderr", sources_.output->pipe_inode(StreamId::kStderr)}}}};
+               {{"stdout", sources_.run.pipe_inode(StreamId::kStdout)},
+                {"stderr", sources_.run.pipe_inode(StreamId::kStderr)}}}};
 }
 
 Json InfoDocument::stream(int stream) const {

@@ -60,10 +60,12 @@ Result<uint64_t> Signalling::kill(int signal, Scope scope) {
   // The child is un-reaped here (for an adopted one the handle says so), and a session leader cannot leave
   // its group: its pid names this group and no other.
   const int handle = run_.handle().get();
-  if (::pidfd_send_signal(handle, scope == Scope::kProcess ? signal : 0, nullptr, 0) != 0) {
+  const bool process_only = scope == Scope::kProcess || run_.starting();
+  if (::pidfd_send_signal(handle, process_only ? signal : 0, nullptr, 0) != 0) {
     if (errno == ESRCH) return fail(ErrorCode::kAlreadyExited, "the task has ended");
     return fail_errno("cannot signal the task", errno);
   }
+  if (run_.starting()) return 1;  // no group of its own before its exec
   uint64_t count = 1;
   if (scope == Scope::kGroup) {
     auto signalled = kill_group(signal);
@@ -80,6 +82,10 @@ Result<uint64_t> Signalling::kill(int signal, Scope scope) {
 }
 
 Result<Signalling::Paused> Signalling::pause(bool pause) {
+  if (run_.starting()) {
+    return fail(ErrorCode::kBusy,
+                "the command is being started again: try again, or end the start with 'kill' or 'delete'");
+  }
   Look look;
   std::set<pid_t> signalled = processes_.tree.signal_all(pause ? SIGSTOP : SIGCONT, &look);
   if (signalled.empty()) return none_signalled(look);

@@ -19,14 +19,14 @@ class Signalling {
       : life_(life), run_(run), processes_(processes) {}
 
   /// Returns how many processes got the signal. already_exited if there is none. A signal that ends processes
-  /// is followed by CONT for a stopped task.
+  /// is followed by CONT for a stopped task. While the command's exec is awaited its process gets it.
   Result<uint64_t> kill(int signal, Scope scope);
 
   struct Paused {
     uint64_t count = 0;      ///< processes that got the signal
     bool child_too = false;  ///< the command is among them
   };
-  /// Stops (or continues) every process of the tree.
+  /// Stops (or continues) every process of the tree. busy while the command's exec is awaited.
   Result<Paused> pause(bool pause);
 
  private:

@@ -28,6 +28,9 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
            {[this] { publish(); },
             [this] {
               if (listener_.exit) listener_.exit();
+            },
+            [this](const Status& outcome) {
+              if (listener_.restarted) listener_.restarted(outcome);
             }}),
       signalling_(life_, run_, processes_),
       document_({identity_, spec_, files_, processes_, life_, run_, meta_, actions_, output_, stdin_}),
@@ -72,14 +75,8 @@ void Task::use(std::unique_ptr<Rings> rings) {
       std::make_unique<OutputStreams>(loop_, std::move(rings), OutputStreams::Listener{output, stream_end});
 }
 
-Status Task::remove() {
-  if (Status removed = files_.remove(); !removed) return removed;
-  if (processes_.group) processes_.group->remove();
-  return {};
-}
-
 Status Task::start() {
-  if (Status started = run_.start(spec_, identity_.id, original_, nullptr); !started) return started;
+  if (Status started = run_.start(spec_, identity_.id, original_); !started) return started;
   std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
   spec_.meta = nullptr;
   Status written = publisher_.write();
@@ -150,26 +147,10 @@ Result<wire::LaunchSpec> Task::read_launch_spec() const {
   return full;
 }
 
-Result<wire::RestartReply> Task::restart() {
-  if (life_.alive()) return wire::RestartReply{.restarted = false, .child_pid = life_.child()};
+Status Task::restart() {
   auto full = read_launch_spec();
   if (!full) return fail(std::move(full).error());
-  const Lifecycle before = life_;
-  // Killed from here on, the supervisor leaves a status that names the command which may be running.
-  auto announce = [this](pid_t pid) -> Status {
-    if (Status announced = run_.announce(pid); !announced) return announced;
-    publish();  // where there is no space it is tried again, and the command need not wait for that
-    return {};
-  };
-  if (Status started = run_.start(*full, identity_.id, original_, announce); !started) {
-    bool never_began = !run_.handle();  // else its end is told when it is reaped
-    if (never_began) life_ = before;
-    publish();
-    return fail(std::move(started).error());
-  }
-  run_.forget_usage();
-  publish();
-  return wire::RestartReply{.restarted = true, .child_pid = life_.child()};
+  return run_.start_again(std::move(*full), identity_.id, original_);
 }
 
 Result<uint64_t> Task::pause(bool pause) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/io/uv_handles.h"
@@ -34,6 +35,7 @@ class Task {
     std::function<void()> exit;
     std::function<void()> meta;
     std::function<void(StreamId)> stream_end;
+    std::function<void(const Status&)> restarted;  ///< the outcome of restart()
   };
 
   Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const OriginalProcess& original);
@@ -44,15 +46,22 @@ class Task {
   Status prepare();
   /// Of its control group; "" without one.
   std::string group_path() const { return processes_.group_path(); }
-  /// Removes its directory and its control group, of which nothing must be left alive.
-  Status remove();
+  /// Removes its directory.
+  Status remove() { return files_.remove(); }
+  /// Removes its control group, if it has one: after its directory, without which nobody can start it again.
+  /// busy while one of its processes is on its way out.
+  Status remove_group() { return processes_.group ? processes_.group->remove() : Status(); }
   /// Starts the command and publishes the status. After publication of the directory.
   Status start();
   /// Takes over from a dead supervisor: rings, streams of a child that lives, state.
   Status take_over(const Json& published, std::vector<pid_t> former_ids);
 
-  /// {restarted, child_pid}; does nothing while the command runs.
-  Result<wire::RestartReply> restart();
+  /// Begins to run an ended command again: Listener::restarted is told the outcome. Not while alive().
+  Status restart();
+  /// Whether the exec of a restart is awaited.
+  bool starting() const { return run_.starting(); }
+  /// Ends a restart whose exec is awaited; `why` is its outcome.
+  void give_up_start(Failure why) { run_.give_up_start(std::move(why)); }
   /// Signals; returns how many processes got it. already_exited, not for scope kTree.
   Result<uint64_t> kill(int signal, Scope scope) { return signalling_.kill(signal, scope); }
   /// Stops or continues the tree; returns how many processes were signalled.
@@ -72,6 +81,8 @@ class Task {
   const Json& meta() const { return meta_; }
   /// How often the command was started.
   uint64_t runs() const { return life_.runs(); }
+  /// The command runs, or its end is not told yet, or its exec is awaited.
+  bool alive() const { return life_.alive(); }
   bool exited() const { return life_.state() == State::kExited; }
   /// The command has ended; that is told (exited()) once its last output is in.
   bool child_gone() const { return !life_.child(); }

@@ -41,10 +41,4 @@ Result<wire::SignalledReply> handle(const Call& call, const wire::ResumeRequest&
   return pause(call, false);
 }
 
-Result<wire::RestartReply> handle(const Call& call, const wire::RestartRequest&) {
-  auto reply = call.task.restart();
-  if (reply && reply->restarted) call.task.note(call.actor, "restart");
-  return reply;
-}
-
 }  // namespace bgtask::supervisor

@@ -25,7 +25,6 @@ Result<wire::DocumentReply> handle(const Call& call, const wire::ApplyMetaReques
 Result<wire::SignalledReply> handle(const Call& call, const wire::KillRequest& request);
 Result<wire::SignalledReply> handle(const Call& call, const wire::PauseRequest& request);
 Result<wire::SignalledReply> handle(const Call& call, const wire::ResumeRequest& request);
-Result<wire::RestartReply> handle(const Call& call, const wire::RestartRequest& request);
 Result<wire::ReadReply> handle(const Call& call, const wire::ReadRequest& request);
 Result<wire::OutputReply> handle(const Call& call, const wire::OutputRequest& request);
 Result<wire::WriteReply> handle(const Call& call, const wire::WriteRequest& request);
