@@ -237,6 +237,9 @@ void ByteRing::set_eof(bool eof) {
 void ByteRing::set_error(int os_error) {
   publish_end(storage_.header(), positions().eof, os_error);
 }
+void ByteRing::set_gap() {
+  publish_gap(storage_.header());
+}
 
 void ByteRing::begin_at(uint64_t limit, uint64_t lost) {
   end_write(storage_.header(), limit);

@@ -61,6 +61,7 @@ class ByteRing {
   void discard(uint64_t end);
   void set_eof(bool eof);
   void set_error(int os_error);
+  void set_gap();  ///< from now on readers are told that output may be missing
   /// Begins at `limit` with nothing readable and `lost` bytes counted: for a memory ring that continues a
   /// dead supervisor's ring.
   void begin_at(uint64_t limit, uint64_t lost = 0);

@@ -58,6 +58,12 @@ void publish_end(Header& header, bool eof, int os_error) {
   end_update(header);
 }
 
+void publish_gap(Header& header) {
+  begin_update(header, load(header));
+  header.flags.store(header.flags.load(kRelaxed) | kGapFlag, kRelaxed);
+  end_update(header);
+}
+
 void announce_write(Header& header, uint64_t end) {
   header.marked.store(0, std::memory_order_relaxed);
   header.write_end.store(end, std::memory_order_release);
@@ -103,7 +109,8 @@ Positions positions_of(const Header& header) {
           c.limit,
           c.lost,
           header.eof.load(kRelaxed) != 0,
-          static_cast<int>(header.error.load(kRelaxed))};
+          static_cast<int>(header.error.load(kRelaxed)),
+          (header.flags.load(kRelaxed) & kGapFlag) != 0};
 }
 
 }  // namespace bgtask::ring

@@ -35,6 +35,8 @@ Counters load_pending(const Header& header);
 void publish(Header& header, const Counters& counters);
 /// The same with `eof` and `error`.
 void publish_end(Header& header, bool eof, int os_error);
+/// Sets kGapFlag.
+void publish_gap(Header& header);
 
 /// Announces that bytes up to position `end` are about to be written; call before the first of them is.
 void announce_write(Header& header, uint64_t end);

@@ -36,8 +36,13 @@ struct Positions {
   uint64_t lost = 0;      ///< units overwritten before anyone consumed them
   bool eof = false;       ///< no more will come
   int error = 0;          ///< errno if taking in failed, else 0
+  bool gap = false;       ///< units may be missing that nobody could count (see kGapFlag)
   bool operator==(const Positions&) const = default;
 };
+
+/// Header::flags: the task wrote while no supervisor took its output in, and some of it may have gone with
+/// the pipe.
+inline constexpr uint32_t kGapFlag = 1;
 
 /// Start of every ring file. The first 64 bytes are written once; the rest is written by the supervisor
 /// alone, under `sequence` as a sequence lock (odd while an update is under way). `write_end` stands outside
@@ -77,11 +82,14 @@ struct Header {
     std::atomic<uint64_t> start_position;
     std::atomic<uint64_t> limit_position;
   } pending;
+  /// Bits that are set once and never cleared. 0 in files of version 0.1.0, whose readers do not look at it.
+  std::atomic<uint32_t> flags;
+  uint32_t reserved1;
 };
-static_assert(sizeof(Header) == 184 && sizeof(Header) <= kHeaderSize);
+static_assert(sizeof(Header) == 192 && sizeof(Header) <= kHeaderSize);
 static_assert(offsetof(Header, checksum) == 32 && offsetof(Header, sequence) == 64);
 static_assert(offsetof(Header, start) == 80 && offsetof(Header, write_end) == 128);
-static_assert(offsetof(Header, pending) == 136);
+static_assert(offsetof(Header, pending) == 136 && offsetof(Header, flags) == 184);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 

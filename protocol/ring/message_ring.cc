@@ -169,6 +169,9 @@ void MessageRing::set_eof(bool eof) {
 void MessageRing::set_error(int os_error) {
   publish_end(storage_.header(), positions().eof, os_error);
 }
+void MessageRing::set_gap() {
+  publish_gap(storage_.header());
+}
 
 void MessageRing::begin_at(uint64_t limit, uint64_t lost) {
   const uint64_t position = load(storage_.header()).limit_position;

@@ -39,6 +39,7 @@ class MessageRing {
   void discard(uint64_t end);
   void set_eof(bool eof);
   void set_error(int os_error);
+  void set_gap();  ///< from now on readers are told that output may be missing
   void begin_at(uint64_t limit, uint64_t lost = 0);
 
   struct Located {

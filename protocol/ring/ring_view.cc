@@ -69,6 +69,7 @@ struct Snapshot {
   uint64_t counters[6];
   uint64_t write_end;
   uint64_t pending[6];
+  uint32_t flags, reserved;
 };
 static_assert(sizeof(Snapshot) == sizeof(Header) - offsetof(Header, sequence));
 
@@ -146,7 +147,7 @@ RingView::Physical RingView::load_mapped(const Header& header) {
     const uint32_t before = header.sequence.load(std::memory_order_acquire);
     const Counters c = before % 2 != 0 ? load_pending(header) : load(header);
     shot = {{c.start, c.consumed, c.limit, c.lost, header.eof.load(kRelaxed) != 0,
-             static_cast<int>(header.error.load(kRelaxed))},
+             static_cast<int>(header.error.load(kRelaxed)), (header.flags.load(kRelaxed) & kGapFlag) != 0},
             c.start_position,
             c.limit_position,
             header.write_end.load(kRelaxed)};
@@ -178,7 +179,10 @@ bool RingView::load_counters(Physical* out) const {
     if (before == after) break;
   }
   const uint64_t(&c)[6] = shot.sequence % 2 != 0 ? shot.pending : shot.counters;
-  *out = {{c[0], c[1], c[2], c[3], shot.eof != 0, static_cast<int>(shot.error)}, c[4], c[5], shot.write_end};
+  *out = {{c[0], c[1], c[2], c[3], shot.eof != 0, static_cast<int>(shot.error), (shot.flags & kGapFlag) != 0},
+          c[4],
+          c[5],
+          shot.write_end};
   return true;
 }
 

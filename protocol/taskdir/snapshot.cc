@@ -119,24 +119,45 @@ Json Snapshot::document() const {
 
 Json stream_document(const ring::RingView& ring) {
   const ring::Positions now = ring.positions();
-  return {{"start", now.start},         {"consumed", now.consumed}, {"limit", now.limit},
-          {"lost", now.lost},           {"eof", now.eof},           {"error", error_name(now.error)},
-          {"capacity", ring.capacity()}};
+  return {{"start", now.start}, {"consumed", now.consumed},
+          {"limit", now.limit}, {"lost", now.lost},
+          {"eof", now.eof},     {"error", error_name(now.error)},
+          {"gap", now.gap},     {"capacity", ring.capacity()}};
 }
+
+namespace {
+
+constexpr ring::StreamId kOutputs[] = {ring::StreamId::kStdout, ring::StreamId::kStderr,
+                                       ring::StreamId::kData};
+
+// A child that ended after its supervisor's death took what was left in its pipes with it.
+void mark_gaps(Json& document) {
+  const Json& status = document["status"];
+  if (!status.is_object() || status.value("state", Json()) != "lost" ||
+      status.value("running", Json()) != false)
+    return;
+  for (Json& positions : document["streams"]) {
+    if (positions.is_object() && positions.value("lost", Json()).is_number() &&
+        positions.value("eof", Json()) == false)
+      positions["gap"] = true;
+  }
+}
+
+}  // namespace
 
 Status add_positions(const TaskDirectory& task, Json& document) {
   const auto persistent = document.find("persistent");
-  if (persistent != document.end() && *persistent == false) return {};
-  Json& streams = document["streams"];
-  for (const ring::StreamId stream :
-       {ring::StreamId::kStdout, ring::StreamId::kStderr, ring::StreamId::kData}) {
+  const bool in_files = persistent == document.end() || *persistent != false;
+  for (const ring::StreamId stream : kOutputs) {
+    if (!in_files) break;
     const Result<ring::RingView> ring = open_ring(task, stream);
     if (ring) {
-      streams[ring_name(stream)] = stream_document(*ring);
+      document["streams"][ring_name(stream)] = stream_document(*ring);
     } else if (ring.error().code == ErrorCode::kNotFound) {
       return fail(Failure(ring.error()));  // a delete is under way
     }
   }
+  mark_gaps(document);
   return {};
 }
 

@@ -37,7 +37,8 @@ class Snapshot {
   std::optional<bool> child_runs_ = {};  // of a lost task; nothing where that cannot be known
 };
 
-/// Replaces stream positions by those of this moment, from the rings. not_found where the rings are gone.
+/// Replaces stream positions by those of this moment, from the rings, and marks gaps of a lost task whose
+/// child has ended. not_found where the rings are gone.
 Status add_positions(const TaskDirectory& task, Json& document);
 
 /// The whole document of a Snapshot, with positions of this moment unless `with_streams` is false.

@@ -27,6 +27,7 @@ bool is_over(const Subscription& subscription) {
 wire::StreamEvent stream_event(StreamId stream, Task& task) {
   const ring::Positions positions = task.output().rings().positions(stream);
   wire::StreamEvent event{wire::Stream{static_cast<int>(stream)}, positions.eof, std::nullopt};
+  event.gap = positions.gap;
   if (positions.error != 0) event.error = ::strerrorname_np(positions.error);
   return event;
 }

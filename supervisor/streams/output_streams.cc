@@ -63,7 +63,9 @@ Status OutputStreams::attach(StreamId stream, io::UniqueFd fd) {
 void OutputStreams::end_if_unattached(StreamId stream) {
   bool attached = std::any_of(sources_.begin(), sources_.end(),
                               [&](const Source& s) { return s.stream == stream && !s.finished; });
-  if (!attached) rings_->set_eof(stream, true);
+  if (attached) return;
+  if (!rings_->positions(stream).eof) rings_->set_gap(stream);  // first: the next adopter looks at eof too
+  rings_->set_eof(stream, true);
 }
 
 void OutputStreams::on_readable(Source& source) {

@@ -30,7 +30,8 @@ class OutputStreams {
 
   /// Begins to read a descriptor of the stream; several of one stream may be open after a restart.
   Status attach(StreamId stream, io::UniqueFd fd);
-  /// No descriptor is open for the stream any more (after adoption, before any was attached): its end.
+  /// After adoption: a stream whose descriptor could not be had again is at its end. If it was not so before,
+  /// what went with its pipe cannot be counted: a gap.
   void end_if_unattached(StreamId stream);
   /// Takes in everything that is in the pipes at this moment, however much others go on writing.
   void drain();

@@ -53,6 +53,17 @@ uint64_t published_limit(const Json& published, const char* stream) {
   }
 }
 
+// What was taken in after the last status is not counted, unless the stream was at its end then.
+void continue_stream(Rings& rings, StreamId stream, const Json& published) {
+  const char* name = stream == StreamId::kData ? "data" : stream == StreamId::kStdout ? "stdout" : "stderr";
+  const Json streams = published.value("streams", Json::object());
+  const Json positions = streams.is_object() ? streams.value(name, Json::object()) : Json::object();
+  if (positions.is_object() && positions.value("eof", Json(false)) == true)
+    rings.set_eof(stream, true);
+  else
+    rings.set_gap(stream);
+}
+
 }  // namespace
 
 uint64_t wall_clock_ns() {
@@ -80,6 +91,8 @@ Result<std::unique_ptr<Rings>> Rings::take_over(int directory, const wire::Launc
     (*rings)->out.begin_at(published_limit(published, "stdout"));
     (*rings)->err.begin_at(published_limit(published, "stderr"));
     (*rings)->data.begin_at(published_limit(published, "data"));
+    for (StreamId stream : kOutputStreams)
+      continue_stream(**rings, stream, published);
     (*rings)->index.reconcile((*rings)->out, (*rings)->err, (*rings)->data, wall_clock_ns());
     return rings;
   }
@@ -118,6 +131,11 @@ void Rings::discard(StreamId stream, uint64_t end) {
 void Rings::set_eof(StreamId stream, bool eof) {
   if (stream == StreamId::kData) return data.set_eof(eof);
   (stream == StreamId::kStdout ? out : err).set_eof(eof);
+}
+
+void Rings::set_gap(StreamId stream) {
+  if (stream == StreamId::kData) return data.set_gap();
+  (stream == StreamId::kStdout ? out : err).set_gap();
 }
 
 void Rings::set_error(StreamId stream, int error) {

@@ -38,6 +38,8 @@ struct Rings {
   void discard(StreamId stream, uint64_t end);
   void set_eof(StreamId stream, bool eof);
   void set_error(StreamId stream, int error);
+  /// Output of the stream may be missing that nobody could count.
+  void set_gap(StreamId stream);
 };
 
 /// Wall clock, in nanoseconds since 1970: the time of a piece of output.

@@ -32,6 +32,7 @@ Json position_json(const ring::Positions& positions, uint64_t capacity) {
   position["lost"] = positions.lost;
   position["eof"] = positions.eof;
   position["error"] = positions.error != 0 ? Json(::strerrorname_np(positions.error)) : Json(nullptr);
+  position["gap"] = positions.gap;
   position["capacity"] = capacity;
   return position;
 }

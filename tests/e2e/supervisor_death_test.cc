@@ -136,6 +136,90 @@ TEST_F(SupervisorDeathTest, AdoptTakesOverAndNothingWrittenMeanwhileIsMissing) {
   EXPECT_NE(child_of(adopted), child);
 }
 
+// The bytes that a task writes after its supervisor's death go with its pipe when it ends before an adoption.
+class SupervisorDeathGapTest : public SupervisorDeathTest {
+ protected:
+  void end_without_supervisor(Task& task) {
+    const pid_t child = child_of(task);
+    kill_supervisor(task);
+    command("out of which nobody knows");
+    command("exit 0");
+    ASSERT_TRUE(eventually([&] { return gone(child); }));
+  }
+  static Json gaps(const Json& info) {
+    Json gaps = Json::object();
+    for (const char* stream : {"stdout", "stderr", "data"})
+      gaps[stream] = info["streams"][stream]["gap"];
+    return gaps;
+  }
+  static Json all(bool gap) { return {{"stdout", gap}, {"stderr", gap}, {"data", gap}}; }
+};
+
+TEST_F(SupervisorDeathGapTest, IsToldOfATaskThatEndedBeforeItsAdoption) {
+  Task task = start();
+  command("out before");
+  ASSERT_TRUE(wait_limit(task, "stdout", 7));
+  EXPECT_EQ(gaps(task.info(true)), all(false));
+  end_without_supervisor(task);
+  EXPECT_EQ(gaps(task.snapshot()), all(true)) << "derived by readers of the files";
+  Task adopted = pool().adopt(task.pid());
+  EXPECT_EQ(gaps(adopted.info(true)), all(true));
+  EXPECT_EQ(gaps(adopted.snapshot()), all(true));
+  RawClient client(socket_of(adopted));
+  EXPECT_EQ(client.result("stream_info", {{"stream", "stdout"}})["gap"], true);
+  const Json read = client.result("read", {{"stream", "stdout"}});
+  EXPECT_EQ(read["data"], "before\n");
+  EXPECT_EQ(read["lost"], 0);
+  EXPECT_EQ(read["gap"], true);
+  EXPECT_EQ(read["eof"], true);
+  EXPECT_EQ(client.result("output")["gap"], all(true));
+}
+
+TEST_F(SupervisorDeathGapTest, StaysAfterARestart) {
+  Task task = start();
+  end_without_supervisor(task);
+  Task adopted = pool().adopt(task.pid());
+  ASSERT_TRUE(adopted.restart());
+  const Json info = adopted.info(true);
+  EXPECT_EQ(gaps(info), all(true));
+  EXPECT_EQ(info["streams"]["stdout"]["eof"], false);
+  kill_supervisor(adopted);
+  EXPECT_EQ(gaps(adopted.snapshot()), all(true));
+}
+
+TEST_F(SupervisorDeathGapTest, IsNoneWhereTheChildLives) {
+  Task task = start();
+  kill_supervisor(task);
+  command("out meanwhile");
+  EXPECT_EQ(gaps(task.snapshot()), all(false));
+  Task adopted = pool().adopt(task.pid());
+  ASSERT_TRUE(wait_limit(adopted, "stdout", 10));
+  command("exit 0");
+  wait_exit(adopted);
+  wait_eof(adopted);
+  EXPECT_EQ(gaps(adopted.info(true)), all(false));
+}
+
+TEST_F(SupervisorDeathGapTest, IsNoneWhereTheStreamsHadEnded) {
+  Task task = start();
+  command("exit 0");
+  wait_exit(task);
+  wait_eof(task);
+  kill_supervisor(task);
+  EXPECT_EQ(gaps(task.snapshot()), all(false));
+  Task adopted = pool().adopt(task.pid());
+  EXPECT_EQ(gaps(adopted.info(true)), all(false));
+}
+
+TEST_F(SupervisorDeathGapTest, IsToldOfRingsInMemoryThatWentWithTheSupervisor) {
+  Task task = start({.rings = Rings::kMemory});
+  command("out lost");
+  ASSERT_TRUE(wait_limit(task, "stdout", 5));
+  kill_supervisor(task);
+  Task adopted = pool().adopt(task.pid());
+  EXPECT_EQ(gaps(adopted.info(true))["stdout"], true);
+}
+
 TEST_F(SupervisorDeathTest, AdoptingTwiceKeepsAllFormerIds) {
   Task task = start();
   command("out one");

@@ -76,6 +76,22 @@ TEST_P(RingViewTest, WhatMayBeBeingOverwrittenIsMissed) {
   EXPECT_EQ(read.data, pattern(1004, 3996));
 }
 
+TEST_P(RingViewTest, ShowsAGapAtItsPlaceInTheHeader) {
+  constexpr size_t kFlagsAt = 184;  // docs/ring-format.md
+  ByteRing ring(create(dir_, "ring", 4096), {.capacity = 4096});
+  const RingView view = open("ring");
+  EXPECT_FALSE(view.positions().gap);
+  ring.set_gap();
+  EXPECT_TRUE(view.positions().gap);
+  EXPECT_TRUE(ring.positions().gap);
+  ring.set_eof(true);
+  EXPECT_TRUE(view.positions().gap);
+  EXPECT_TRUE(view.positions().eof);
+  uint32_t flags = 0;
+  ASSERT_EQ(::pread(raw("ring").get(), &flags, sizeof flags, kFlagsAt), static_cast<ssize_t>(sizeof flags));
+  EXPECT_EQ(flags, 1u);
+}
+
 TEST_P(RingViewTest, RefusesWhatIsNoRing) {
   create(dir_, "ring", 4096);
   EXPECT_EQ(refusal("ring", Kind::kIndex), ErrorCode::kBadArgument);

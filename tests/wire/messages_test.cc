@@ -101,7 +101,8 @@ TEST(Messages, FormsOfOneValueAreOne) {
 }
 
 TEST(Messages, RepliesComeBackAsTheyWere) {
-  const Json counters{{"missed", 1}, {"start", 2}, {"consumed", 3}, {"limit", 4}, {"lost", 5}, {"eof", true}};
+  const Json counters{{"missed", 1}, {"start", 2},  {"consumed", 3}, {"limit", 4},
+                      {"lost", 5},   {"gap", true}, {"eof", true}};
   Json read = counters;
   read.update({{"offset", 9}, {"data", binary_value("text")}});
   EXPECT_EQ(encode(decode<ReadReply>(read)), read);
@@ -114,6 +115,7 @@ TEST(Messages, RepliesComeBackAsTheyWere) {
        {{{"seq", 1}, {"time", 1.5}, {"stream", "stderr"}, {"offset", 7}, {"data", binary_value("x")}}}},
       {"next", 2},
       {"lost", {{"stdout", 1}, {"stderr", 2}, {"data", 3}}},
+      {"gap", {{"stdout", true}, {"stderr", false}, {"data", true}}},
       {"eof", true}};
   EXPECT_EQ(encode(decode<OutputReply>(output)), output);
   for (const Json& reply :
@@ -171,8 +173,9 @@ TEST(Messages, EventsNameTheirKind) {
   EXPECT_EQ(event_kind(event["params"]), "exit");
   EXPECT_EQ(event_kind(Json::array()), "");
   const Json stream = encode_event(StreamEvent{{2}, true, std::nullopt});
-  EXPECT_EQ(stream["params"],
-            (Json{{"event", "stream"}, {"stream", "stderr"}, {"eof", true}, {"error", nullptr}}));
+  EXPECT_EQ(
+      stream["params"],
+      (Json{{"event", "stream"}, {"stream", "stderr"}, {"eof", true}, {"gap", false}, {"error", nullptr}}));
 }
 
 }  // namespace

@@ -9,6 +9,9 @@ template <>
 inline constexpr auto kMembers<Lost> =
     std::tuple{required("stdout", &Lost::out), required("stderr", &Lost::err), required("data", &Lost::data)};
 template <>
+inline constexpr auto kMembers<Gaps> =
+    std::tuple{required("stdout", &Gaps::out), required("stderr", &Gaps::err), required("data", &Gaps::data)};
+template <>
 inline constexpr auto kMembers<SignalledReply> =
     std::tuple{required("signalled", &SignalledReply::signalled)};
 template <>
@@ -31,6 +34,7 @@ inline constexpr auto kMembers<ReadReply> = std::tuple{required("offset", &ReadR
                                                        required("consumed", &ReadReply::consumed),
                                                        required("limit", &ReadReply::limit),
                                                        required("lost", &ReadReply::lost),
+                                                       required("gap", &ReadReply::gap),
                                                        required("eof", &ReadReply::eof)};
 template <>
 inline constexpr auto kMembers<Chunk> = std::tuple{
@@ -39,7 +43,8 @@ inline constexpr auto kMembers<Chunk> = std::tuple{
 template <>
 inline constexpr auto kMembers<OutputReply> =
     std::tuple{required("chunks", &OutputReply::chunks), required("next", &OutputReply::next),
-               required("lost", &OutputReply::lost), required("eof", &OutputReply::eof)};
+               required("lost", &OutputReply::lost), required("gap", &OutputReply::gap),
+               required("eof", &OutputReply::eof)};
 template <>
 inline constexpr auto kMembers<WriteReply> =
     std::tuple{required("accepted", &WriteReply::accepted), required("pending", &WriteReply::pending),
@@ -62,7 +67,7 @@ inline constexpr auto kMembers<MetaEvent> = std::tuple{required("meta", &MetaEve
 template <>
 inline constexpr auto kMembers<StreamEvent> =
     std::tuple{required("stream", &StreamEvent::stream), required("eof", &StreamEvent::eof),
-               required("error", &StreamEvent::error)};
+               required("gap", &StreamEvent::gap), required("error", &StreamEvent::error)};
 
 // Replies that are no objects with members.
 

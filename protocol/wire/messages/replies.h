@@ -59,6 +59,7 @@ struct ReadReply {
   uint64_t consumed = 0;
   uint64_t limit = 0;
   uint64_t lost = 0;
+  bool gap = false;  ///< false also from a supervisor that does not tell it, as in the others
   bool eof = false;
 };
 
@@ -80,6 +81,7 @@ struct OutputPage {
 
 struct OutputReply : OutputPage {
   bool eof = false;
+  Gaps gap = {};
 };
 
 struct WriteReply {
@@ -120,6 +122,7 @@ struct StreamEvent {
   Stream stream{1};
   bool eof = false;
   std::optional<std::string> error = {};  ///< the name of an errno
+  bool gap = false;
 };
 
 }  // namespace bgtask::wire

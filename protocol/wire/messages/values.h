@@ -83,4 +83,12 @@ struct Lost {
   bool any() const { return out != 0 || err != 0 || data != 0; }
 };
 
+/// Of each output stream, whether output may be missing that nobody could count.
+struct Gaps {
+  bool out = false;
+  bool err = false;
+  bool data = false;
+  bool operator==(const Gaps&) const = default;
+};
+
 }  // namespace bgtask::wire

@@ -9,7 +9,10 @@ Result<wire::OutputReply> handle(const Call& call, const wire::OutputRequest& re
   const uint64_t max_bytes =
       std::min<uint64_t>(request.max_bytes.value_or(UINT64_MAX), piece_bytes(call.encoding));
   ring::OutputBatch batch = call.task.output().reader().read(request.cursor, request.streams.bits, max_bytes);
-  return wire::OutputReply{output_page(batch), batch.eof};
+  const Rings& rings = call.task.output().rings();
+  const wire::Gaps gap{rings.positions(StreamId::kStdout).gap, rings.positions(StreamId::kStderr).gap,
+                       rings.positions(StreamId::kData).gap};
+  return wire::OutputReply{output_page(batch), batch.eof, gap};
 }
 
 }  // namespace bgtask::supervisor

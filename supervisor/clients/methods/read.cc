@@ -32,6 +32,7 @@ void set_positions(wire::ReadReply& reply, const ring::Positions& positions) {
   reply.consumed = positions.consumed;
   reply.limit = positions.limit;
   reply.lost = positions.lost;
+  reply.gap = positions.gap;
   reply.eof = positions.eof;
 }
 
