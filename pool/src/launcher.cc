@@ -18,6 +18,7 @@
 #include "pool/src/start_supervisor.h"
 #include "pool/src/supervisor_path.h"
 #include "protocol/io/files.h"
+#include "protocol/io/own_limits.h"
 #include "protocol/io/pidfd.h"
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/codec.h"
@@ -34,6 +35,7 @@ constexpr Milliseconds kDeleteTime{5'000};  // for TERM, which means delete: its
 constexpr int kTries = 5;
 constexpr std::size_t kLargestAnswer = 256 * 1024;
 constexpr std::size_t kDisplayLength = 200;
+constexpr std::uint64_t kLeastMemory = 64 << 20;  // of address space, with room to spare
 
 // A program whose 0–2 are closed may have other threads that write there: what is ours must not be.
 Result<io::UniqueFd> clear_of_stdio(int fd, const char* what) {
@@ -82,6 +84,9 @@ Result<io::UniqueFd> memory_file(const std::string& bytes) {
   Status written = io::write_all(file->get(), bytes);
   if (written) return file;
   written.error().message = "the launch request: " + written.error().message;
+  if (const std::string limit = io::file_size_limit();
+      written.error().code == ErrorCode::kFileLimit && !limit.empty())
+    written.error().message += "; " + limit;
   return fail(std::move(written.error()));
 }
 
@@ -203,7 +208,11 @@ class Supervisor {
 };
 
 tl::unexpected<Failure> ended_silently() {
-  return fail(ErrorCode::kLost, "the supervisor ended before it answered");
+  // The kernel ends a program that does not fit into its limits, and nobody else can tell why.
+  std::string limits = io::small_stack_limit();
+  if (limits.empty()) limits = io::memory_limits_below(kLeastMemory);
+  if (limits.empty()) return fail(ErrorCode::kLost, "the supervisor ended before it answered");
+  return fail(ErrorCode::kNoMemory, "the supervisor ended before it answered; " + limits);
 }
 
 ssize_t receive_now(int fd, char* buffer, std::size_t size, int flags) {

@@ -131,10 +131,14 @@ void raise_oom_score() {
 }
 
 void apply_limits(const Preparation& p, int report_fd) {
-  rlimit core{};
-  ::getrlimit(RLIMIT_CORE, &core);
-  core.rlim_cur = p.original.core_soft_limit;
-  ::setrlimit(RLIMIT_CORE, &core);
+  for (size_t i = 0; i < std::size(kOwnLimits); ++i) {
+    const auto resource = static_cast<__rlimit_resource>(kOwnLimits[i]);
+    rlimit limit{};
+    ::getrlimit(resource, &limit);
+    if (limit.rlim_cur == p.original.soft_limits[i]) continue;
+    limit.rlim_cur = p.original.soft_limits[i];
+    ::setrlimit(resource, &limit);
+  }
   for (const auto& [resource, limit] : p.limits) {
     if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) give_up(report_fd, Step::kLimits);
   }

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include <array>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,10 +16,21 @@
 
 namespace bgtask::supervisor {
 
+/// Limits that the supervisor changes for itself.
+inline constexpr int kOwnLimits[] = {RLIMIT_CORE,   RLIMIT_AS,    RLIMIT_DATA, RLIMIT_STACK,
+                                     RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU};
+
 /// Settings of the supervisor's own process that the child must not inherit.
 struct OriginalProcess {
   mode_t umask = 022;
-  uint64_t core_soft_limit = 0;
+  /// Of kOwnLimits, in that order; RLIM_INFINITY where nothing was changed.
+  std::array<rlim_t, std::size(kOwnLimits)> soft_limits = unchanged();
+
+  static constexpr std::array<rlim_t, std::size(kOwnLimits)> unchanged() {
+    std::array<rlim_t, std::size(kOwnLimits)> limits = {};
+    limits.fill(RLIM_INFINITY);
+    return limits;
+  }
 };
 
 /// Everything the forked child needs, made before the fork: after it nothing allocates.

@@ -17,6 +17,7 @@
 #include "supervisor/processes/control_group.h"
 #include "supervisor/processes/guard.h"
 #include "supervisor/program/in_place.h"
+#include "supervisor/program/memory_reserve.h"
 #include "supervisor/program/startup.h"
 
 namespace bgtask::supervisor {
@@ -99,7 +100,7 @@ Report to_launcher(io::UniqueFd reply_fd) {
   try {
     return begin_reporting(report);
   } catch (const std::bad_alloc&) {
-    report(fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory"));
+    report(fail(out_of_memory()));
     return nullptr;
   }
 }

@@ -1,18 +1,24 @@
 #include "supervisor/program/memory_reserve.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <uv.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <ctime>
 #include <new>
+#include <string>
+
+#include "protocol/io/own_limits.h"
 
 namespace bgtask::supervisor {
 namespace {
 
 // Several times the largest reply (1 MiB) with its copies on the way out.
 constexpr size_t kReserve = 8u << 20;
+constexpr size_t kRoomToWork = 8u << 20;  // untouched, of the heap's growth
 constexpr timespec kPause{0, 10'000'000};
 
 void* reserve = MAP_FAILED;
@@ -68,6 +74,23 @@ void install_memory_reserve() {
 
 void wait_for_memory_from_now_on() {
   waits = true;
+}
+
+bool memory_suffices() {
+  if (!memory_reserve_ready() || !io::small_stack_limit().empty()) return false;
+  void* room = ::mmap(nullptr, kRoomToWork, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return false;
+  ::munmap(room, kRoomToWork);
+  return true;
+}
+
+Failure out_of_memory() {
+  std::string limits = io::small_stack_limit();
+  if (limits.empty()) limits = io::memory_limits_below(RLIM_INFINITY);
+  return Failure{ErrorCode::kNoMemory,
+                 "the supervisor cannot start: out of memory" + (limits.empty() ? "" : "; " + limits), ENOMEM,
+                 nullptr};
 }
 
 bool memory_reserve_ready() {

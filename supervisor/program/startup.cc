@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "protocol/io/files.h"
+#include "protocol/io/own_limits.h"
 #include "protocol/io/random_token.h"
 #include "protocol/io/uv_handles.h"
 #include "protocol/taskdir/names.h"
@@ -63,10 +64,6 @@ Result<Supervisor::Listening> publish_new(Task& task, std::string encoded_spec) 
   return listening;
 }
 
-tl::unexpected<Failure> out_of_memory() {
-  return fail(ErrorCode::kNoMemory, "the supervisor cannot start: out of memory");
-}
-
 // Gives the stack back that lies below the caller's frame: starting goes deeper than serving.
 [[gnu::noinline]] void give_back_stack() {
   constexpr uintptr_t kPage = 4096;
@@ -83,17 +80,25 @@ Status tell(io::UniqueFd guard, const Task& task) {
   return guard ? io::write_all(guard.get(), task.group_path()) : Status();
 }
 
+// The rings are as large as they will ever be from the beginning.
+Failure with_limit(Failure failure) {
+  const std::string limit = io::file_size_limit();
+  if (failure.code == ErrorCode::kFileLimit && !limit.empty()) failure.message += "; " + limit;
+  return failure;
+}
+
 // Up to a running command.
 Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec, io::UniqueFd guard) {
   auto listening = [&]() -> Result<Supervisor::Listening> {
     try {
       return publish_new(task, std::move(encoded_spec));
     } catch (const std::bad_alloc&) {
-      return out_of_memory();
+      return fail(out_of_memory());
     }
   }();
-  if (!listening) return listening;
+  if (!listening) return fail(with_limit(std::move(listening).error()));
   if (Status told = tell(std::move(guard), task); !told) return fail(std::move(told).error());
+  if (!memory_suffices()) return fail(out_of_memory());
   wait_for_memory_from_now_on();
   if (Status started = task.start(); !started) return fail(std::move(started).error());
   return listening;
@@ -143,6 +148,7 @@ Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
     return fail(std::move(published).error());
   if (Status taken = task.take_over(former.published, former.ids); !taken)
     return fail(std::move(taken).error());
+  if (!memory_suffices()) return fail(out_of_memory());
   return listening;
 }
 
@@ -228,12 +234,13 @@ Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
 }
 
 bool begin_adopted(Service& service, Startup& startup) {
-  wait_for_memory_from_now_on();
-  pid_t former_id = *startup.spec.adopt;
   auto refuse = [&](Failure failure) {
     startup.report(fail(std::move(failure)));
     return false;
   };
+  if (!memory_suffices()) return refuse(out_of_memory());
+  wait_for_memory_from_now_on();
+  pid_t former_id = *startup.spec.adopt;
   auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
   if (!files) return refuse(std::move(files).error());
   auto former = unless_damaged<Former>([&] { return read_former(*files, former_id); });
@@ -250,16 +257,30 @@ bool begin_adopted(Service& service, Startup& startup) {
 
 }  // namespace
 
-OriginalProcess become_supervisor_process() {
-  install_memory_reserve();
-  OriginalProcess original;
-  original.umask = ::umask(077);  // files of the task are nobody else's, from their first moment
-  rlimit core{};
-  if (::getrlimit(RLIMIT_CORE, &core) == 0) {
-    original.core_soft_limit = core.rlim_cur;
-    core.rlim_cur = 0;  // a dump of the supervisor would hold what the task printed
-    ::setrlimit(RLIMIT_CORE, &core);
+namespace {
+
+// The command gets the caller's soft limits back. The supervisor serves it for as long as the hard limits
+// allow, and dumps no core, which would hold what the task printed.
+void set_own_limits(OriginalProcess& original) {
+  for (size_t i = 0; i < std::size(kOwnLimits); ++i) {
+    const auto resource = static_cast<__rlimit_resource>(kOwnLimits[i]);
+    rlimit limit{};
+    ::getrlimit(resource, &limit);
+    original.soft_limits[i] = limit.rlim_cur;
+    const rlim_t wanted = resource == RLIMIT_CORE ? 0 : limit.rlim_max;
+    if (limit.rlim_cur == wanted) continue;
+    limit.rlim_cur = wanted;
+    ::setrlimit(resource, &limit);
   }
+}
+
+}  // namespace
+
+OriginalProcess become_supervisor_process() {
+  OriginalProcess original;
+  set_own_limits(original);
+  install_memory_reserve();
+  original.umask = ::umask(077);  // files of the task are nobody else's, from their first moment
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   sigset_t blocked;

@@ -1,0 +1,44 @@
+#include "protocol/io/own_limits.h"
+
+#include <sys/resource.h>
+
+namespace bgtask::io {
+namespace {
+
+constexpr uint64_t kLeastStack = 256 * 1024;
+
+struct Limit {
+  __rlimit_resource resource;
+  const char* name;
+  const char* option;
+  const char* flag;  // of ulimit
+};
+constexpr Limit kAddressSpace{RLIMIT_AS, "RLIMIT_AS", "as", "-v"};
+constexpr Limit kData{RLIMIT_DATA, "RLIMIT_DATA", "data", "-d"};
+constexpr Limit kStack{RLIMIT_STACK, "RLIMIT_STACK", "stack", "-s"};
+constexpr Limit kFileSize{RLIMIT_FSIZE, "RLIMIT_FSIZE", "fsize", "-f"};
+
+std::string if_below(const Limit& limit, uint64_t bytes) {
+  rlimit now{};
+  if (::getrlimit(limit.resource, &now) != 0 || now.rlim_max == RLIM_INFINITY || now.rlim_max >= bytes)
+    return "";
+  return std::string(limit.name) + " is " + std::to_string(now.rlim_max) + " bytes: raise it (ulimit " +
+         limit.flag + "), or limit the command alone (--limit " + limit.option + "=…)";
+}
+
+}  // namespace
+
+std::string memory_limits_below(uint64_t bytes) {
+  const std::string as = if_below(kAddressSpace, bytes), data = if_below(kData, bytes);
+  return as + (as.empty() || data.empty() ? "" : "; ") + data;
+}
+
+std::string small_stack_limit() {
+  return if_below(kStack, kLeastStack);
+}
+
+std::string file_size_limit() {
+  return if_below(kFileSize, RLIM_INFINITY);
+}
+
+}  // namespace bgtask::io
