@@ -4,10 +4,7 @@
 #include <utility>
 
 namespace bgtask::supervisor {
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 uint64_t Waits::now() {
   uv_update_time(loop_.get());

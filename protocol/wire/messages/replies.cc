@@ -26,16 +26,12 @@ inline constexpr auto kMembers<StoredMessage> =
     std::tuple{required("offset", &StoredMessage::offset), required("time", &StoredMessage::time),
                required("data", &StoredMessage::data)};
 template <>
-inline constexpr auto kMembers<ReadReply> = std::tuple{required("offset", &ReadReply::offset),
-                                                       optional("data", &ReadReply::data),
-                                                       optional("messages", &ReadReply::messages),
-                                                       required("missed", &ReadReply::missed),
-                                                       required("start", &ReadReply::start),
-                                                       required("consumed", &ReadReply::consumed),
-                                                       required("limit", &ReadReply::limit),
-                                                       required("lost", &ReadReply::lost),
-                                                       required("gap", &ReadReply::gap),
-                                                       required("eof", &ReadReply::eof)};
+inline constexpr auto kMembers<ReadReply> =
+    std::tuple{required("offset", &ReadReply::offset),     optional("data", &ReadReply::data),
+               optional("messages", &ReadReply::messages), required("missed", &ReadReply::missed),
+               required("start", &ReadReply::start),       required("consumed", &ReadReply::consumed),
+               required("limit", &ReadReply::limit),       required("lost", &ReadReply::lost),
+               required("gap", &ReadReply::gap),           required("eof", &ReadReply::eof)};
 template <>
 inline constexpr auto kMembers<Chunk> = std::tuple{
     required("seq", &Chunk::seq), required("time", &Chunk::time), required("stream", &Chunk::stream),
