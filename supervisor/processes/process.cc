@@ -19,9 +19,7 @@ namespace {
 constexpr size_t kMaxProcFile = 1 << 20;
 constexpr std::string_view kSupervisorComm = "bgtask-supervis";  // the kernel keeps 15 characters
 
-// To its end, or, where only that is wanted, until `wanted` is in it: another read costs a microsecond.
-std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = nullptr,
-                                     const char* wanted = nullptr) {
+std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = nullptr) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
   io::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -39,8 +37,6 @@ std::optional<std::string> read_proc(pid_t pid, const char* name, Look* look = n
     if (n < 0) return std::nullopt;
     if (n == 0) break;
     size += static_cast<size_t>(n);
-    if (wanted != nullptr && std::string_view(content).substr(0, size).find(wanted) != std::string_view::npos)
-      break;
   }
   content.resize(size);
   return content;
@@ -148,8 +144,7 @@ bool is_supervisor(pid_t pid, const ProcessStat& stat) {
 
 uint64_t peak_memory(pid_t pid) {
   static constexpr std::string_view kLine = "\nVmHWM:";
-  auto status =
-      read_proc(pid, "status", nullptr, "kB\nVmRSS:");  // the line that follows it: it is whole then
+  auto status = read_proc(pid, "status");
   if (!status) return 0;
   size_t at = status->find(kLine);
   if (at == std::string::npos) return 0;

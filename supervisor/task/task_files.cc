@@ -104,17 +104,16 @@ Status TaskFiles::share(const char* name) const {
 }
 
 Result<io::UniqueFd> TaskFiles::listen(Endpoint endpoint) {
-  // Under a temporary name it is ours alone; it gets what it is to have before anybody looks for it. In a
-  // directory that nobody knows yet every name is such a one.
-  const std::string name = name_of(endpoint), fresh = out_of_sight() ? name : taskdir::fresh_name(name);
-  if (!out_of_sight()) ::unlinkat(directory(), fresh.c_str(), 0);
+  // Under a temporary name until it has what it is to have: nobody looks for that name.
+  const std::string name = name_of(endpoint), fresh = taskdir::fresh_name(name);
+  ::unlinkat(directory(), fresh.c_str(), 0);
   auto fd = io::listen_at(directory(), fresh.c_str(), kBacklog);
   if (!fd) return fd;
   bool shared = endpoint == Endpoint::kRead && group_;
   struct stat st {};
   if ((shared && ::fchmodat(directory(), fresh.c_str(), 0660, 0) != 0) ||
       ::fstatat(directory(), fresh.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-      (!out_of_sight() && ::renameat(directory(), fresh.c_str(), directory(), name.c_str()) != 0)) {
+      ::renameat(directory(), fresh.c_str(), directory(), name.c_str()) != 0) {
     return fail_errno("cannot put the socket '" + name + "' in place", errno);
   }
   sockets_[static_cast<size_t>(endpoint)] = st.st_ino;
