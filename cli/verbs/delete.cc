@@ -16,7 +16,7 @@ class DeleteVerb : public Verb {
     command.usage("[TASK…]");
     command.examples({"bgtask delete 4711", "bgtask delete --collect web > last-words",
                       "bgtask rm -l team=web --state exited"});
-    command.option("--grace", "TIME", "between TERM and KILL (default: 3s)",
+    command.option("--grace", "TIME", "between the stop signal and KILL (default: 3s, or that of the task)",
                    [this](const std::string& text) { options_.grace = Seconds(parse_duration(text)); });
     command.flag("--collect", "print the output nobody has consumed", &options_.collect);
     command.flag("-f,--force", "a task that is not there is no failure", &selector_.missing_ok);
@@ -34,10 +34,12 @@ class DeleteVerb : public Verb {
 
  private:
   Report remove(Task& task) {
-    return [this, pid = task.pid(), receipt = task.remove(options_)] { report(pid, receipt); };
+    const std::string signal = task.published({"stop_signal"}).value("stop_signal", "TERM");
+    return
+        [this, pid = task.pid(), signal, receipt = task.remove(options_)] { report(pid, signal, receipt); };
   }
 
-  void report(pid_t pid, const RemoveReceipt& receipt) {
+  void report(pid_t pid, const std::string& signal, const RemoveReceipt& receipt) {
     Json document = {{"pid", pid},
                      {"signalled", receipt.signalled},
                      {"exited", receipt.exited},
@@ -49,7 +51,7 @@ class DeleteVerb : public Verb {
         document["output"].push_back(chunk_as_json(chunk));
       if (!report_.as_json()) print(receipt.output);
     }
-    report_.add(document, words(pid, receipt));
+    report_.add(document, words(pid, signal, receipt));
   }
 
   static void print(const std::vector<OutputChunk>& output) {
@@ -61,10 +63,10 @@ class DeleteVerb : public Verb {
     printer.finish();
   }
 
-  static std::string words(pid_t pid, const RemoveReceipt& receipt) {
+  static std::string words(pid_t pid, const std::string& signal, const RemoveReceipt& receipt) {
     std::string text = "deleted " + std::to_string(pid);
     if (receipt.signalled > 0)
-      text += ", sent TERM to " + count_of(receipt.signalled, "process", "processes");
+      text += ", sent " + signal + " to " + count_of(receipt.signalled, "process", "processes");
     if (receipt.killed > 0) text += ", had to kill " + std::to_string(receipt.killed);
     return text;
   }

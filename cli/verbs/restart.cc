@@ -12,6 +12,7 @@ class RestartVerb : public Verb {
   void declare(Command& command) override {
     command.usage("[TASK…]");
     command.examples({"bgtask restart web", "bgtask stop web && bgtask restart web"});
+    command.flag("--force", "also beside descendants of the last run that are alive", &options_.force);
     declare_selector(command, selector_);
     report_.declare(command);
   }
@@ -19,7 +20,7 @@ class RestartVerb : public Verb {
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     selector_.words = positionals;
     const int status = for_tasks_at_once(session, selector_, "restart", [this](Task& task) -> Report {
-      return [this, pid = task.pid(), restarted = task.restart()] {
+      return [this, pid = task.pid(), restarted = task.restart(options_)] {
         const std::string name = std::to_string(pid);
         report_.add({{"pid", pid}, {"restarted", restarted}},
                     restarted ? "restarted " + name : name + " is still running, nothing done");
@@ -30,6 +31,7 @@ class RestartVerb : public Verb {
   }
 
  private:
+  RestartOptions options_;
   Selector selector_;
   ActionReport report_;
 };

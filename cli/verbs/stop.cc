@@ -1,7 +1,7 @@
-// bgtask stop: TERM to the tree, KILL after a time; the task and its output stay.
+// bgtask stop: asks the tree to end, KILL after a time; the task and its output stay.
 
-#include <chrono>
-#include <thread>
+#include <optional>
+#include <string>
 
 #include "cli/action_report.h"
 #include "cli/selector.h"
@@ -11,15 +11,14 @@
 namespace bgtask::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 class StopVerb : public Verb {
  public:
   void declare(Command& command) override {
     command.usage("[TASK…]");
     command.examples({"bgtask stop web            # TERM, and KILL after 10 seconds",
                       "bgtask stop -t 500ms 4711 4712", "bgtask stop -l team=web --state running"});
-    command.option("-t,--time", "TIME", "between TERM and KILL (default: 10s)",
+    command.option("-t,--time", "TIME",
+                   "between the stop signal and KILL (default: 10s, or that of the task)",
                    [this](const std::string& text) { grace_ = Seconds(parse_duration(text)); });
     declare_selector(command, selector_);
     report_.declare(command);
@@ -34,54 +33,26 @@ class StopVerb : public Verb {
   }
 
  private:
-  // Signals the tree; 0 if all of it has ended already.
-  static std::uint64_t signal_tree(Task& task, const char* signal) {
-    try {
-      return task.kill(signal, Scope::kTree);
-    } catch (const Error& error) {
-      if (error.code() == "already_exited") return 0;
-      throw;
-    }
-  }
-
-  static bool has_ended(Task& task) {
-    const Json& info = task.info(true);
-    return !info.at("status").value("running", false) && info.value("descendants", 0) == 0;
-  }
-
-  // The supervisor tells when the child ends; descendants that outlive it can only be looked for.
-  static bool wait_for_tree(Task& task, Seconds time) {
-    const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(time);
-    if (task.wait({.timeout = time}).fired == "timeout") return has_ended(task);
-    while (!has_ended(task)) {
-      if (Clock::now() >= deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return true;
-  }
-
   Report stop(Task& task) {
-    const auto signalled = signal_tree(task, "TERM");
-    std::uint64_t killed = 0;
-    if (signalled > 0 && !wait_for_tree(task, grace_)) {
-      killed = signal_tree(task, "KILL");
-      wait_for_tree(task, kAfterKill);
-    }
-    return [this, pid = task.pid(), signalled, killed] {
-      report_.add({{"pid", pid}, {"signalled", signalled}, {"killed", killed}},
-                  words(pid, signalled, killed));
+    const std::string signal = task.published({"stop_signal"}).value("stop_signal", "TERM");
+    return [this, pid = task.pid(), signal, receipt = task.stop({.grace = grace_})] {
+      report_.add({{"pid", pid},
+                   {"signalled", receipt.signalled},
+                   {"exited", receipt.exited},
+                   {"killed", receipt.killed}},
+                  words(pid, signal, receipt));
     };
   }
 
-  static std::string words(pid_t id, std::uint64_t signalled, std::uint64_t killed) {
+  static std::string words(pid_t id, const std::string& signal, const StopReceipt& receipt) {
     const std::string pid = std::to_string(id);
-    if (signalled == 0) return pid + " has ended already";
-    const std::string sent = "sent TERM to " + count_of(signalled, "process", "processes") + " of " + pid;
-    return killed == 0 ? sent : sent + ", then KILL to " + std::to_string(killed);
+    if (receipt.signalled == 0 && receipt.killed == 0) return pid + " has ended already";
+    const std::string sent =
+        "sent " + signal + " to " + count_of(receipt.signalled, "process", "processes") + " of " + pid;
+    return receipt.killed == 0 ? sent : sent + ", then KILL to " + std::to_string(receipt.killed);
   }
 
-  static constexpr Seconds kAfterKill{5};  // a killed process may be held up in the kernel
-  Seconds grace_{10};
+  std::optional<Seconds> grace_;
   Selector selector_;
   ActionReport report_;
 };

@@ -77,8 +77,8 @@ WaitResult to_wait_result(wire::WaitReply reply) {
           .status = reply.status ? std::move(*reply.status) : Json()};
 }
 
-RemoveReceipt to_receipt(wire::Receipt reply) {
-  RemoveReceipt receipt;
+StopReceipt to_stop_receipt(wire::Receipt reply) {
+  StopReceipt receipt;
   receipt.signalled = reply.signalled;
   receipt.exited = reply.exited;
   receipt.killed = reply.killed;

@@ -22,7 +22,7 @@ MessagesResult to_messages_result(wire::ReadReply reply);
 /// Without `eof`, which is not of a page.
 Output to_output(wire::OutputPage page);
 WaitResult to_wait_result(wire::WaitReply reply);
-RemoveReceipt to_receipt(wire::Receipt reply);
+StopReceipt to_stop_receipt(wire::Receipt reply);
 WriteResult to_write_result(const wire::WriteReply& reply);
 
 /// Makes strings of all bytes that are valid UTF-8, as documents of the public interface have them.

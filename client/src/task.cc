@@ -22,15 +22,29 @@ namespace {
 
 /// After which the supervisor gives up an exec.
 constexpr Seconds kExecTime{20};
+/// Of a stop, where neither the request nor the task says; that of a delete is shorter.
+constexpr Seconds kDefaultGrace{10};
 /// Its files are gone by then. On a starved machine a supervisor may not have its turn for seconds.
 constexpr Seconds kPatienceAfterDelete{15};
 /// More collected output than any ring of a sane size holds: then somebody plays with us.
 constexpr std::uint64_t kMaxCollected = std::uint64_t{1} << 30;
 
+/// For the stop that a request with this grace, or none, begins.
+Deadline stop_deadline(TaskCore& task, std::optional<double> grace) {
+  if (grace) return task.deadline(Seconds(*grace));
+  const Result<Json> published = task.published({"stop_grace"});
+  if (!published || !published->is_object() || !published->contains("stop_grace"))
+    return task.deadline(kDefaultGrace);
+  const Json& own = published->at("stop_grace");
+  return task.deadline(own.is_number() ? Seconds(own.get<double>()) : kDefaultGrace);
+}
+
 /// Some methods take time of their own.
-Deadline deadline_for(const TaskCore& task, std::string_view method, const Json& params) {
+Deadline deadline_for(TaskCore& task, std::string_view method, const Json& params) {
   if (method == wire::method_name(wire::MethodId::kDelete))
-    return task.deadline(Seconds(wire::decode<wire::DeleteRequest>(params).grace));
+    return stop_deadline(task, wire::decode<wire::DeleteRequest>(params).grace);
+  if (method == wire::method_name(wire::MethodId::kStop))
+    return stop_deadline(task, wire::decode<wire::StopRequest>(params).grace);
   if (method == wire::method_name(wire::MethodId::kRestart)) return task.deadline(kExecTime);
   if (method != wire::method_name(wire::MethodId::kWait)) return task.deadline();
   const auto timeout = wire::decode<wire::WaitRequest>(params).timeout;
@@ -180,24 +194,40 @@ std::uint64_t Task::pause(bool pause) {
   return value_or_throw(impl_->ask(wire::PauseRequest{pause})).signalled;
 }
 
-bool Task::restart() {
-  return value_or_throw(impl_->ask(wire::RestartRequest{})).restarted;
+bool Task::restart(const RestartOptions& options) {
+  return value_or_throw(impl_->ask(wire::RestartRequest{options.force}, impl_->deadline(kExecTime)))
+      .restarted;
+}
+
+StopReceipt Task::stop(const StopOptions& options) {
+  wire::StopRequest request;
+  if (options.grace) request.grace = options.grace->count();
+  if (options.signal) request.signal = wire_signal(*options.signal);
+  const Deadline until = stop_deadline(*impl_, request.grace);
+  Result<wire::Receipt> reply = impl_->ask(request, until);
+  if (!reply && reply.error().code == ErrorCode::kUnknownMethod) {
+    throw Error("version_mismatch",
+                "task " + std::to_string(impl_->pid()) +
+                    ": its supervisor is older and has no 'stop'; send a signal to its tree "
+                    "instead (kill with scope tree)");
+  }
+  return to_stop_receipt(value_or_throw(std::move(reply)));
 }
 
 RemoveReceipt Task::remove(const RemoveOptions& options) {
   std::vector<OutputChunk> output;
-  Result<wire::Receipt> reply =
-      impl_->ask(wire::DeleteRequest{.grace = options.grace.count(), .collect = options.collect},
-                 impl_->deadline(options.grace), collector(output));
+  wire::DeleteRequest request{.collect = options.collect};
+  if (options.grace) request.grace = options.grace->count();
+  const Deadline until = stop_deadline(*impl_, request.grace);
+  Result<wire::Receipt> reply = impl_->ask(request, until, collector(output));
   if (!reply && reply.error().code == ErrorCode::kLost)
     return value_or_throw(remove_lost(*impl_, options.collect));
   if (!reply) throw_failure(Failure(reply.error()));
   if (!impl_->wait_for_supervisor_exit(kPatienceAfterDelete)) {
     throw Error("unresponsive", "the task is deleted, but its supervisor has not ended yet");
   }
-  RemoveReceipt receipt = to_receipt(std::move(*reply));
-  receipt.output = std::move(output);
-  return receipt;
+  StopReceipt stopped = to_stop_receipt(std::move(*reply));
+  return {stopped.signalled, stopped.exited, stopped.killed, std::move(stopped.survivors), std::move(output)};
 }
 
 WaitResult Task::wait(const WaitOptions& options) {

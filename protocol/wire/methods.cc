@@ -19,8 +19,14 @@ constexpr Param kApplyMetaParams[] = {
 constexpr Param kKillParams[] = {{"signal", ParamType::kSignal, kOptional, "default KILL"},
                                  {"scope", ParamType::kScope, kOptional, "default group"}};
 constexpr Param kPauseParams[] = {{"pause", ParamType::kBoolean, kOptional, "default true; false continues"}};
+constexpr Param kRestartParams[] = {{"force", ParamType::kBoolean, kOptional,
+                                     "default false; true: also beside descendants of the last run"}};
+constexpr Param kStopParams[] = {
+    {"grace", ParamType::kSeconds, kOptional, "between the signal and KILL; default: the task's stop_grace"},
+    {"signal", ParamType::kSignal, kOptional, "default: the task's stop_signal"}};
 constexpr Param kDeleteParams[] = {
-    {"grace", ParamType::kSeconds, kOptional, "between TERM and KILL; default 3"},
+    {"grace", ParamType::kSeconds, kOptional,
+     "between the signal and KILL; default: the task's stop_grace if it was started with one, else 3"},
     {"collect", ParamType::kBoolean, kOptional,
      "default false; unconsumed output comes as events before the reply"}};
 constexpr Param kStreamInfoParams[] = {{"stream", ParamType::kStream, kRequired, ""}};
@@ -61,7 +67,10 @@ constexpr Method kMethods[] = {
     {MethodId::kPause, "pause", kPauseParams, false,
      "stops (or continues) every process of the tree: {signalled}"},
     {MethodId::kResume, "resume", {}, false, "the same as pause: false"},
-    {MethodId::kRestart, "restart", {}, false, "runs an ended task's command again: {restarted, child_pid}"},
+    {MethodId::kRestart, "restart", kRestartParams, false,
+     "runs an ended task's command again: {restarted, child_pid}"},
+    {MethodId::kStop, "stop", kStopParams, false,
+     "ends every process of the tree, the task stays: {signalled, exited, killed, survivors}"},
     {MethodId::kDelete, "delete", kDeleteParams, false,
      "stops the tree, removes every file, ends the supervisor: {signalled, exited, killed, survivors}"},
     {MethodId::kStreamInfo, "stream_info", kStreamInfoParams, true, "that stream's part of info"},

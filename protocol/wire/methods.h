@@ -21,6 +21,7 @@ enum class MethodId {
   kPause,
   kResume,
   kRestart,
+  kStop,
   kDelete,
   kStreamInfo,
   kRead,

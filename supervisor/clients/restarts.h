@@ -1,11 +1,12 @@
 // Requests that wait for the outcome of a restart.
 #pragma once
 
-#include <list>
 #include <optional>
 
 #include "protocol/wire/message.h"
+#include "protocol/wire/messages.h"
 #include "supervisor/clients/connection.h"
+#include "supervisor/clients/pending_replies.h"
 #include "supervisor/task/action_log.h"
 #include "supervisor/task/task.h"
 
@@ -17,21 +18,17 @@ class Restarts {
 
   /// Answers at once if the command runs or cannot be forked, else when its exec has succeeded or failed. One
   /// that comes while a restart is under way shares its outcome.
-  void request(Connection& connection, wire::Request envelope);
+  void request(Connection& connection, wire::Request envelope, const wire::RestartRequest& request);
   /// The restart under way is over.
   void finished(const Status& outcome);
   /// The client is gone.
-  void forget(const Connection& connection);
+  void forget(const Connection& connection) { pending_.forget(connection); }
 
  private:
-  struct Asker {
-    Connection* connection;
-    wire::Request envelope;
-  };
   Json reply(bool restarted) const;
 
   Task& task_;
-  std::list<Asker> askers_;
+  PendingReplies pending_;
   std::optional<Actor> begun_by_;
 };
 

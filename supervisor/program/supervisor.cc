@@ -38,6 +38,7 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
                      [this](Connection& c) {
                        waits_.forget(c);
                        restarts_.forget(c);
+                       stops_.forget(c);
                        deletion_.forget(c);
                        if (finished_ && everything_said()) loop_.stop();
                      }}),
@@ -48,6 +49,7 @@ Supervisor::Supervisor(io::Loop& loop, Task& task)
           },
           [this] { return task_.status(); }),
       restarts_(task),
+      stops_(task),
       deletion_(loop, task, [this] { finish(); }) {
   auto mark = [this](auto set) {
     server_.for_each([&](Connection& c) {
@@ -135,7 +137,6 @@ void Supervisor::on_signals() {
       end = info;
   }
   task_.reap();
-  deletion_.progress();
   if (removed && !put_back_again_.running()) put_back();
   if (end) {
     deletion_.begin_unasked(
@@ -231,8 +232,12 @@ void Supervisor::serve(Connection& connection, wire::Request envelope, const wir
   deletion_.request(connection, std::move(envelope), request);
 }
 
-void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::RestartRequest&) {
-  restarts_.request(connection, std::move(envelope));
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::RestartRequest& request) {
+  restarts_.request(connection, std::move(envelope), request);
+}
+
+void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::StopRequest& request) {
+  stops_.request(connection, std::move(envelope), request);
 }
 
 void Supervisor::serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request) {

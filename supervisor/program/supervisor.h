@@ -9,11 +9,12 @@
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/message.h"
 #include "protocol/wire/messages.h"
+#include "supervisor/clients/deletion.h"
 #include "supervisor/clients/restarts.h"
 #include "supervisor/clients/server.h"
+#include "supervisor/clients/stop_requests.h"
 #include "supervisor/clients/waits.h"
 #include "supervisor/streams/output_forwarder.h"
-#include "supervisor/task/deletion.h"
 #include "supervisor/task/task.h"
 
 namespace bgtask::supervisor {
@@ -38,6 +39,7 @@ class Supervisor {
   void serve(Connection& connection, wire::Request envelope, const Request& request);
   void serve(Connection& connection, wire::Request envelope, const wire::DeleteRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::RestartRequest& request);
+  void serve(Connection& connection, wire::Request envelope, const wire::StopRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::WaitRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::SubscribeRequest& request);
   void serve(Connection& connection, wire::Request envelope, const wire::UnsubscribeRequest& request);
@@ -53,6 +55,7 @@ class Supervisor {
   Server server_;
   Waits waits_;
   Restarts restarts_;
+  StopRequests stops_;
   Deletion deletion_;
   io::UniqueFd signals_;
   io::Poll signals_poll_;

@@ -40,6 +40,7 @@ bool Lifecycle::started(pid_t child, double now) {
   started_at_ = now;
   ended_at_ = 0;
   outcome_ = Outcome{};
+  requested_end_.clear();
   ++runs_;
   return true;
 }
@@ -56,12 +57,19 @@ bool Lifecycle::continued() {
   return true;
 }
 
+void Lifecycle::end_requested(const std::string& reason) {
+  if (child_ && requested_end_.empty()) requested_end_ = reason;
+}
+
 bool Lifecycle::ended(const Outcome& outcome, double now) {
   if (!alive()) return false;
   state_ = State::kExited;
   child_.reset();
   ended_at_ = now;
   outcome_ = outcome;
+  // The null exit code and signal say already that the end is not known.
+  const bool open = outcome.reason.empty() || outcome.reason == "unknown";
+  if (open && !requested_end_.empty()) outcome_.reason = requested_end_;
   return true;
 }
 

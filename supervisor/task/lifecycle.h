@@ -35,6 +35,9 @@ class Lifecycle {
   bool continued();
   /// The child is gone, its pid forgotten; `ended` follows once its output is taken in.
   void reaped() { child_.reset(); }
+  /// The running command was asked to end, for this reason ("stopped", "timeout"): that of its end, unless it
+  /// ends for want of memory. Of several the first counts.
+  void end_requested(const std::string& reason);
   bool ended(const Outcome& outcome, double now);
 
   State state() const { return state_; }
@@ -59,6 +62,7 @@ class Lifecycle {
   double started_at_ = 0;
   double ended_at_ = 0;
   Outcome outcome_;
+  std::string requested_end_;  // reason; empty: the command was not asked to end
 };
 
 }  // namespace bgtask::supervisor

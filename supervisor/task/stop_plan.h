@@ -19,6 +19,10 @@ struct StopPlan {
   std::vector<StopStep> steps;
 };
 
+/// `status.reason` of a command that was ended on request, and at the run-time limit.
+inline constexpr char kReasonStopped[] = "stopped";
+inline constexpr char kReasonTimeout[] = "timeout";
+
 inline constexpr double kStopGrace = 10;   ///< seconds, of `stop` and of a run's timeout
 inline constexpr double kDeleteGrace = 3;  ///< of `delete`
 

@@ -15,6 +15,11 @@
 #include "supervisor/task/wall_clock.h"
 
 namespace bgtask::supervisor {
+namespace {
+
+constexpr double kRetrySeconds = 1;
+
+}  // namespace
 
 Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const OriginalProcess& original)
     : loop_(loop),
@@ -27,12 +32,16 @@ Task::Task(io::Loop& loop, TaskFiles files, wire::LaunchSpec spec, const Origina
       run_(loop, life_, processes_, output_, stdin_,
            {[this] { publish(); },
             [this] {
+              limit_.disarm();
               if (listener_.exit) listener_.exit();
             },
             [this](const Status& outcome) {
+              if (outcome) begin_limit();
               if (listener_.restarted) listener_.restarted(outcome);
             }}),
       signalling_(life_, run_, processes_),
+      stopper_(loop, processes_, life_),
+      limit_(loop, [this] { time_is_up(); }),
       document_({identity_, spec_, files_, processes_, life_, run_, meta_, actions_, output_, stdin_}),
       publisher_(loop, files_, document_) {
   identity_.id = ::getpid();
@@ -48,8 +57,33 @@ Status Task::read_boot_id() {
   return {};
 }
 
+Status Task::prepare_limit() {
+  return spec_.timeout ? limit_.prepare() : Status();
+}
+
+// Counted from the start of the process, which an adopter finds in the published document.
+void Task::begin_limit() {
+  if (spec_.timeout) limit_.arm(seconds_since_boot(run_.start_ticks()) + *spec_.timeout);
+}
+
+void Task::stop(const StopPlan& plan, const char* reason, Stopper::Done done) {
+  run_.give_up_start(Failure{ErrorCode::kBusy, "the task is being stopped", 0, nullptr});
+  stopper_.stop(plan, reason, std::move(done));
+}
+
+void Task::time_is_up() {
+  if (!life_.child()) return;
+  note({::geteuid(), identity_.id}, "stop at the timeout of the run");
+  stop(stop_plan(spec_, kStopGrace), kReasonTimeout, [this](const StopResult& result) {
+    if (result.kind == StopResult::Kind::kStopped) return;
+    files_.log("timeout: not all processes could be ended");
+    if (result.error != 0) limit_.arm(boot_clock() + kRetrySeconds);
+  });
+}
+
 Status Task::prepare() {
   if (Status known = read_boot_id(); !known) return known;
+  if (Status ready = prepare_limit(); !ready) return ready;
   auto group = ControlGroup::create(spec_, identity_.id);
   if (!group) return fail(std::move(group).error());
   processes_.use(std::move(*group));
@@ -79,6 +113,7 @@ Status Task::start() {
   if (Status started = run_.start(spec_, identity_.id, original_); !started) return started;
   std::vector<std::string>().swap(spec_.env);  // neither is needed again: a restart reads the launch file
   spec_.meta = nullptr;
+  begin_limit();
   Status written = publisher_.write();
   if (!written) processes_.tree.signal_all(SIGKILL);  // what nobody can find was not started
   return written;
@@ -86,6 +121,7 @@ Status Task::start() {
 
 Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   if (Status known = read_boot_id(); !known) return known;
+  if (Status ready = prepare_limit(); !ready) return ready;
   identity_.former_ids = std::move(former_ids);
   processes_.tree.look_everywhere();
   const bool this_boot = same_boot(published, identity_.boot_id);
@@ -105,6 +141,7 @@ Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
   life_ = Lifecycle::resumed(published, known);
   if (*child) {
     if (Status watched = run_.adopt(std::move(**child), lock_again()); !watched) return watched;
+    begin_limit();
   } else if (was_running) {
     life_.ended(Outcome{{}, 0, false, "unknown"}, wall_clock());  // whoever reaped it knows how
   }
@@ -147,10 +184,33 @@ Result<wire::LaunchSpec> Task::read_launch_spec() const {
   return full;
 }
 
-Status Task::restart() {
+Status Task::none_left_of_last_run() const {
+  Look look;
+  const size_t alive = processes_.tree.members(&look).size();
+  if (alive > 0) {
+    const std::string descendants = alive == 1 ? "1 descendant of its last run is"
+                                               : std::to_string(alive) + " descendants of its last run are";
+    return fail(ErrorCode::kRunning, "the command has ended, but " + descendants +
+                                         " alive: stop the task first, or use 'force' to "
+                                         "start the command beside them");
+  }
+  if (!look.complete) return fail_errno("cannot look at the task's processes", look.error);
+  return {};
+}
+
+Status Task::restart(bool force) {
+  if (stopping()) return fail(ErrorCode::kBusy, "the task is being stopped; try again when that is done");
+  if (!force) {
+    if (Status free = none_left_of_last_run(); !free) return free;
+  }
   auto full = read_launch_spec();
   if (!full) return fail(std::move(full).error());
   return run_.start_again(std::move(*full), identity_.id, original_);
+}
+
+void Task::reap() {
+  run_.reap();
+  stopper_.progress();
 }
 
 Result<uint64_t> Task::pause(bool pause) {

@@ -22,7 +22,9 @@
 #include "supervisor/task/info_document.h"
 #include "supervisor/task/lifecycle.h"
 #include "supervisor/task/publisher.h"
+#include "supervisor/task/run_limit.h"
 #include "supervisor/task/signalling.h"
+#include "supervisor/task/stopper.h"
 #include "supervisor/task/task_files.h"
 #include "supervisor/task/task_processes.h"
 
@@ -57,11 +59,14 @@ class Task {
   Status take_over(const Json& published, std::vector<pid_t> former_ids);
 
   /// Begins to run an ended command again: Listener::restarted is told the outcome. Not while alive().
-  Status restart();
+  /// running: descendants of the last run are alive, and `force` is not given. busy: they are being stopped.
+  Status restart(bool force);
   /// Whether the exec of a restart is awaited.
   bool starting() const { return run_.starting(); }
-  /// Ends a restart whose exec is awaited; `why` is its outcome.
-  void give_up_start(Failure why) { run_.give_up_start(std::move(why)); }
+  /// Ends every process of the task, see Stopper::stop; the task stays. A restart whose exec is awaited is
+  /// given up.
+  void stop(const StopPlan& plan, const char* reason, Stopper::Done done);
+  bool stopping() const { return stopper_.under_way(); }
   /// Signals; returns how many processes got it. already_exited, not for scope kTree.
   Result<uint64_t> kill(int signal, Scope scope) { return signalling_.kill(signal, scope); }
   /// Stops or continues the tree; returns how many processes were signalled.
@@ -73,7 +78,7 @@ class Task {
   void note(const Actor& actor, const std::string& action);
 
   /// Looks at all children that changed state: to be called on SIGCHLD.
-  void reap() { run_.reap(); }
+  void reap();
 
   Json info(uint64_t clients);
   Json stream_info(int stream) const { return document_.stream(stream); }
@@ -104,6 +109,10 @@ class Task {
  private:
   void use(std::unique_ptr<Rings> rings);
   Status read_boot_id();
+  Status prepare_limit();
+  void begin_limit();
+  void time_is_up();
+  Status none_left_of_last_run() const;
   Result<wire::LaunchSpec> read_launch_spec() const;
   io::UniqueFd lock_again();
   void reattach_streams(const Json& published);
@@ -122,6 +131,8 @@ class Task {
   TaskProcesses processes_;
   CurrentRun run_;
   Signalling signalling_;
+  Stopper stopper_;
+  RunLimit limit_;
   InfoDocument document_;
   Publisher publisher_;
 };

@@ -91,6 +91,29 @@ TEST_F(RestartTest, ThatCannotExecSaysWhyAndTheTaskStaysExited) {
   EXPECT_EQ(wait_exit(task)["exit_code"], 0);
 }
 
+TEST_F(RestartTest, IsRefusedWhileDescendantsOfTheLastRunAreAliveUnlessForced) {
+  Task task = awkward({"family", "leave"});
+  const auto family = family_of(task, 3);
+  wait_exit(task);
+  EXPECT_EQ(task.info(true)["descendants"], 3);
+  const Error error = error_of([&] { task.restart(); });
+  EXPECT_EQ(error.code(), "running");
+  EXPECT_NE(std::string(error.what()).find("3 descendants"), std::string::npos) << error.what();
+  EXPECT_NE(std::string(error.what()).find("force"), std::string::npos) << error.what();
+  EXPECT_EQ(task.info(true)["runs"], 1);
+  const std::string pid = std::to_string(task.pid());
+  EXPECT_EQ(bgtask({"restart", pid}).status, 125);
+  EXPECT_EQ(bgtask({"restart", "--force", pid}).status, 0);
+  wait_exit(task);
+  EXPECT_EQ(task.info(true)["runs"], 2);
+  ASSERT_TRUE(eventually([&] { return task.info(true)["descendants"] == 6; }))
+      << "the former three are left alone";
+  EXPECT_TRUE(task.restart({.force = true}));
+  wait_exit(task);
+  EXPECT_EQ(task.stop().signalled, 9u);
+  EXPECT_TRUE(task.restart()) << "nothing of the last run is left";
+}
+
 TEST_F(RestartTest, FiftyTimesLosesNothing) {
   Task task = shell("printf 0123456789");
   for (int run = 1; run <= 50; ++run) {

@@ -45,6 +45,16 @@ std::vector<RequestKind> request_kinds() {
        [](Task& task) { EXPECT_TRUE(eventually([&] { return child_has_state(task, 'S'); })); }},
       {"restart", "restart", Json::object(), true, true, expect_running},
       {"restart_running", "restart", Json::object(), false, false, expect_running, expect_running},
+      {"stop",
+       "stop",
+       {{"grace", 60}},
+       false,
+       true,
+       [](Task& task) {
+         const WaitResult end = task.wait({.timeout = Seconds(20)});
+         EXPECT_EQ(end.fired, "exit");
+         EXPECT_EQ(end.status["reason"], "stopped");
+       }},
       {"stream_info", "stream_info", out},
       {"read_peek", "read", {{"stream", "stdout"}, {"offset", 0}, {"peek", true}}},
       {"read_data", "read", {{"stream", "data"}, {"offset", 0}, {"peek", true}}},

@@ -45,6 +45,7 @@ const Step kSteps[] = {
     {"pause", [](Task& task) { task.pause(); }, {"", "already_exited"}},
     {"resume", [](Task& task) { task.resume(); }, {"", "already_exited"}},
     {"restart", [](Task& task) { task.restart(); }, {""}},
+    {"stop", [](Task& task) { task.stop({.grace = Seconds(0)}); }, {""}},
     {"delete", [](Task& task) { task.remove({.grace = Seconds(0)}); }, {""}},
 };
 
@@ -62,7 +63,7 @@ TEST_F(LifeOfRaces, G5_G6_TwoClientsKillRestartAndDelete) {
       std::mt19937 choice(seeds[client]);
       for (int i = 0; i < 6; ++i) {
         // Few deletes, so that most rounds exercise the other calls too.
-        const size_t last = choice() % 8 == 0 ? 5 : choice() % 5;
+        const size_t last = choice() % 8 == 0 ? 6 : choice() % 6;
         const Step& step = kSteps[last];
         std::string word;
         try {
@@ -70,7 +71,7 @@ TEST_F(LifeOfRaces, G5_G6_TwoClientsKillRestartAndDelete) {
         } catch (const Error& error) {
           word = error.code();
         }
-        if (last == 5 && word.empty()) ++deletes;
+        if (last == 6 && word.empty()) ++deletes;
         told[client].push_back(std::string(step.name) + ": " + word);
         const bool expected = step.words.contains(word) || kDeleted.contains(word);
         if (!expected) ADD_FAILURE() << "round " << round << ", " << step.name << ": " << word;

@@ -84,15 +84,35 @@ struct WaitResult {
   Json status;             ///< the "status" part of the info document; null where it was not asked for
 };
 
+/// How to restart.
+struct RestartOptions {
+  bool force = false;  ///< also where descendants of the last run are alive; they are left alone
+};
+
+/// How to stop. What is not given comes from the task's own spawn options.
+struct StopOptions {
+  std::optional<Seconds> grace = {};  ///< between the signal and KILL; none: its `stop_grace`, else 10 s
+  std::optional<Signal> signal = {};  ///< none: its `stop_signal`, else TERM
+};
+
+/// What a stop did.
+struct StopReceipt {
+  std::uint64_t signalled = 0;   ///< processes that were sent the signal
+  std::uint64_t exited = 0;      ///< that ended within the grace
+  std::uint64_t killed = 0;      ///< that had to be killed
+  std::vector<pid_t> survivors;  ///< empty: a stop with survivors throws kill_incomplete
+};
+
 /// How to delete.
 struct RemoveOptions {
-  Seconds grace{3};      ///< between TERM and KILL
+  std::optional<Seconds> grace = {};  ///< between the stop signal and KILL; none: the task's own
+                                      ///< `stop_grace`, if it was started with one, else 3 s
   bool collect = false;  ///< hand back the output nobody had consumed
 };
 
 /// What a delete did.
 struct RemoveReceipt {
-  std::uint64_t signalled = 0;      ///< processes that were sent TERM
+  std::uint64_t signalled = 0;      ///< processes that were sent the stop signal
   std::uint64_t exited = 0;         ///< that ended within the grace
   std::uint64_t killed = 0;         ///< that had to be killed
   std::vector<pid_t> survivors;     ///< empty: a delete with survivors throws kill_incomplete
@@ -172,8 +192,15 @@ class Task {
   /// The same as pause(false).
   std::uint64_t resume() { return pause(false); }
   /// Runs an ended task's command again, in the same task. Returns false, having done nothing, if it still
-  /// runs.
-  bool restart();
+  /// runs. \throws Error running (descendants of the last run are alive: stop first, or use `force`), busy
+  /// (the task is being stopped), and as TaskPool::spawn
+  bool restart(const RestartOptions& options = {});
+  /// Ends every process of the task: a signal, and KILL for those that are left after the grace. The task and
+  /// its output stay; `status.reason` is "stopped" where the command was still running. A task that has ended
+  /// and has no descendants is no error. Another stop meanwhile shares the outcome; it can shorten the grace.
+  /// \throws Error kill_incomplete (data() names the survivors), version_mismatch (the supervisor is older
+  /// and has no stop: use kill)
+  StopReceipt stop(const StopOptions& options = {});
   /// Deletes the task: stops the tree, removes every file, ends the supervisor. When this returns, none of
   /// its processes, files and sockets exist. A task whose supervisor is dead is removed too, if its child is
   /// gone. \throws Error kill_incomplete (data() names the survivors), running (supervisor dead, child alive:

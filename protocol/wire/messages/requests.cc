@@ -12,6 +12,11 @@ inline constexpr auto kMembers<KillRequest> =
 template <>
 inline constexpr auto kMembers<PauseRequest> = std::tuple{optional("pause", &PauseRequest::pause)};
 template <>
+inline constexpr auto kMembers<RestartRequest> = std::tuple{optional("force", &RestartRequest::force)};
+template <>
+inline constexpr auto kMembers<StopRequest> =
+    std::tuple{optional("grace", &StopRequest::grace), optional("signal", &StopRequest::signal)};
+template <>
 inline constexpr auto kMembers<DeleteRequest> =
     std::tuple{optional("grace", &DeleteRequest::grace), optional("collect", &DeleteRequest::collect)};
 template <>
@@ -50,6 +55,7 @@ BGTASK_MESSAGE(KillRequest)
 BGTASK_MESSAGE(PauseRequest)
 BGTASK_MESSAGE(ResumeRequest)
 BGTASK_MESSAGE(RestartRequest)
+BGTASK_MESSAGE(StopRequest)
 BGTASK_MESSAGE(DeleteRequest)
 BGTASK_MESSAGE(StreamInfoRequest)
 BGTASK_MESSAGE(ReadRequest)

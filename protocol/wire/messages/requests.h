@@ -55,13 +55,21 @@ struct ResumeRequest {
 struct RestartRequest {
   static constexpr MethodId kMethod = MethodId::kRestart;
   using Reply = RestartReply;
+  bool force = false;  ///< also beside living descendants of the last run
+};
+
+struct StopRequest {
+  static constexpr MethodId kMethod = MethodId::kStop;
+  using Reply = Receipt;
+  std::optional<double> grace = {};   ///< seconds; none: the task's
+  std::optional<Signal> signal = {};  ///< none: the task's
 };
 
 struct DeleteRequest {
   static constexpr MethodId kMethod = MethodId::kDelete;
   using Reply = Receipt;
-  double grace = 3;      ///< seconds
-  bool collect = false;  ///< unconsumed output is sent as events before the reply
+  std::optional<double> grace = {};  ///< seconds; none: the task's own, or 3
+  bool collect = false;              ///< unconsumed output is sent as events before the reply
 };
 
 struct StreamInfoRequest {
@@ -126,9 +134,9 @@ struct UnsubscribeRequest {
 };
 
 /// A decoded request of any method.
-using AnyRequest =
-    std::variant<PingRequest, MethodsRequest, InfoRequest, ApplyMetaRequest, KillRequest, PauseRequest,
-                 ResumeRequest, RestartRequest, DeleteRequest, StreamInfoRequest, ReadRequest, OutputRequest,
-                 WriteRequest, CloseRequest, WaitRequest, SubscribeRequest, UnsubscribeRequest>;
+using AnyRequest = std::variant<PingRequest, MethodsRequest, InfoRequest, ApplyMetaRequest, KillRequest,
+                                PauseRequest, ResumeRequest, RestartRequest, StopRequest, DeleteRequest,
+                                StreamInfoRequest, ReadRequest, OutputRequest, WriteRequest, CloseRequest,
+                                WaitRequest, SubscribeRequest, UnsubscribeRequest>;
 
 }  // namespace bgtask::wire

@@ -81,6 +81,42 @@ TEST(Lifecycle, RestartCountsRunsAndForgetsTheOutcome) {
   EXPECT_TRUE(life.status()["exit_code"].is_null());
 }
 
+TEST(LifecycleTest, RequestedEndGivesTheReason) {
+  struct Case {
+    const char* requested;
+    Outcome outcome;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {"stopped", Outcome{{}, 15, false, ""}, "stopped"},
+      {"timeout", Outcome{0, 0, false, ""}, "timeout"},
+      {"stopped", Outcome{{}, 9, false, "out_of_memory"}, "out_of_memory"},
+      {"stopped", Outcome{{}, 0, false, "unknown"}, "stopped"},
+  };
+  for (const Case& c : cases) {
+    Lifecycle life;
+    life.started(42, 10);
+    life.end_requested(c.requested);
+    EXPECT_TRUE(life.status()["reason"].is_null()) << "it runs";
+    life.reaped();
+    life.end_requested("too late");
+    life.ended(c.outcome, 11);
+    EXPECT_EQ(life.status()["reason"], c.reason);
+    life.started(43, 12);
+    life.ended(exit_with(1), 13);
+    EXPECT_TRUE(life.status()["reason"].is_null()) << "a request counts for its run only";
+  }
+}
+
+TEST(LifecycleTest, OfSeveralRequestsTheFirstGivesTheReason) {
+  Lifecycle life;
+  life.started(42, 10);
+  life.end_requested("timeout");
+  life.end_requested("stopped");
+  life.ended(exit_with(0), 11);
+  EXPECT_EQ(life.status()["reason"], "timeout");
+}
+
 TEST(Lifecycle, WaitStatuses) {
   EXPECT_EQ(outcome_of_wait_status(3 << 8), exit_with(3));
   EXPECT_EQ(outcome_of_wait_status(9), (Outcome{{}, 9, false, ""}));

@@ -1,22 +1,21 @@
-// The end of a task: stop its tree, hand back its output, remove its files.
+// The end of a task: ends its processes, hands back its output, removes its files.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <list>
-#include <set>
-#include <vector>
+#include <string>
 
 #include "protocol/io/uv_handles.h"
 #include "protocol/wire/messages.h"
 #include "supervisor/clients/connection.h"
+#include "supervisor/clients/pending_replies.h"
 #include "supervisor/task/task.h"
 
 namespace bgtask::supervisor {
 
 class Deletion {
  public:
-  /// `removed` is called once, when the task's directory is gone and everybody was answered.
+  /// `removed` is called once, when the task's directory is gone and all requests are answered.
   Deletion(io::Loop& loop, Task& task, std::function<void()> removed)
       : loop_(loop), task_(task), removed_(std::move(removed)) {}
 
@@ -26,46 +25,33 @@ class Deletion {
   void begin_unasked(const Actor& actor, const std::string& why);
   bool under_way() const { return phase_ != Phase::kNone; }
 
-  /// Something ended: to be called after each reaping.
-  void progress();
   /// The connection has sent everything: the next page of collected output can go.
   void connection_writable(Connection& connection);
   void forget(Connection& connection);
 
  private:
-  enum class Phase { kNone, kTerminating, kKilling, kCollecting, kRemoved };
-  struct Asker {
-    Connection* connection;
-    wire::Request envelope;
-  };
+  enum class Phase { kNone, kStopping, kCollecting, kRemoved };
 
-  void begin(uint64_t grace_ms);
+  void stop(const StopPlan& plan);
   void try_again_later();
-  void kill_round();
-  void tick(uint64_t milliseconds);
-  void stopped();
+  void stopped(const StopResult& result);
   void collect();
   bool send_page(Connection& connection);
   void remove();
   void remove_group(int tries);
-  void give_up(std::vector<pid_t> survivors, const Look& look);
   void answer(const Result<Json>& result);
-  wire::Receipt receipt() const;
 
   io::Loop& loop_;
   Task& task_;
   std::function<void()> removed_;
   Phase phase_ = Phase::kNone;
-  std::list<Asker> askers_;
+  PendingReplies pending_;
   Connection* collector_ = nullptr;
   bool collecting_ = false;
-  bool unasked_ = false;  // somebody who cannot be answered wants the task gone
+  bool unasked_ = false;  // begun without a client that could ask again
   uint64_t collect_cursor_ = 0;
-  std::set<pid_t> signalled_;
-  std::set<pid_t> killed_;
-  uint64_t deadline_ = 0;  // of the phase, in milliseconds of the loop's clock
-  int rounds_left_ = 0;    // of killing, before it may be given up
-  io::Timer timer_;
+  wire::Receipt receipt_;
+  io::Timer retry_;
 };
 
 }  // namespace bgtask::supervisor
