@@ -43,25 +43,13 @@ Result<io::UniqueFd> make_signal_fd() {
   return fd;
 }
 
-Result<Supervisor::Listening> listen(TaskFiles& files) {
-  Supervisor::Listening listening;
+Status listen(TaskFiles& files, Supervisor::Listening& listening) {
   for (Endpoint endpoint : kEndpoints) {
     auto fd = files.listen(endpoint);
     if (!fd) return fail(std::move(fd).error());
     listening[static_cast<size_t>(endpoint)] = std::move(*fd);
   }
-  return listening;
-}
-
-// Everything up to a published directory. On failure it is removed again by the caller.
-Result<Supervisor::Listening> publish_new(Task& task, std::string encoded_spec) {
-  if (Status prepared = task.prepare(); !prepared) return fail(std::move(prepared).error());
-  if (Status kept = task.files().write_launch(encoded_spec); !kept) return fail(std::move(kept).error());
-  auto listening = listen(task.files());
-  if (!listening) return listening;
-  if (Status published = task.files().publish(task.id()); !published)
-    return fail(std::move(published).error());
-  return listening;
+  return {};
 }
 
 // Gives the stack back that lies below the caller's frame: starting goes deeper than serving.
@@ -75,7 +63,7 @@ Result<Supervisor::Listening> publish_new(Task& task, std::string encoded_spec) 
   ::madvise(reinterpret_cast<void*>(end - kReach), kReach, MADV_DONTNEED);
 }
 
-// Whoever stands guard knows the group before there is anything in it.
+// The guard knows the group before there is a process in it.
 Status tell(io::UniqueFd guard, const Task& task) {
   return guard ? io::write_all(guard.get(), task.group_path()) : Status();
 }
@@ -87,21 +75,22 @@ Failure with_limit(Failure failure) {
   return failure;
 }
 
-// Up to a running command.
-Result<Supervisor::Listening> start_new(Task& task, std::string encoded_spec, io::UniqueFd guard) {
-  auto listening = [&]() -> Result<Supervisor::Listening> {
-    try {
-      return publish_new(task, std::move(encoded_spec));
-    } catch (const std::bad_alloc&) {
-      return fail(out_of_memory());
-    }
-  }();
-  if (!listening) return fail(with_limit(std::move(listening).error()));
-  if (Status told = tell(std::move(guard), task); !told) return fail(std::move(told).error());
-  if (!memory_suffices()) return fail(out_of_memory());
+// The order in which a new task comes into being. `files` is its hidden directory, whose lock is held. On
+// failure the caller withdraws all of it.
+Status bring_into_being(Task& task, Startup& startup, Supervisor::Listening& listening) {
+  Status done = task.prepare();
+  if (done) done = task.make_control_group();
+  if (done) done = task.make_rings();
+  if (done) done = task.files().write_launch(std::exchange(startup.encoded_spec, {}));
+  if (done) done = listen(task.files(), listening);
+  if (done) done = task.files().publish(task.id());  // from here on Task::self() in the command can connect
+  if (done) done = tell(std::move(startup.guard), task);
+  if (done && !memory_suffices()) done = fail(out_of_memory());
+  if (!done) return done;
   wait_for_memory_from_now_on();
-  if (Status started = task.start(); !started) return fail(std::move(started).error());
-  return listening;
+  done = task.start_command();              // its exec has succeeded
+  if (done) done = task.publish_started();  // from here on searches show the task
+  return done;
 }
 
 struct Former {
@@ -116,11 +105,7 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
     return fail(ErrorCode::kNotFound,
                 "task " + std::to_string(former_id) + " never started: there is nothing to adopt");
   }
-  auto encoded = files.read_launch();
-  if (!encoded) return fail(std::move(encoded).error());
-  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
-  if (!document) return fail(std::move(document).error());
-  auto spec = wire::launch_spec(*document);
+  auto spec = files.read_launch_spec();
   if (!spec) return fail(std::move(spec).error());
   spec->in_place.reset();  // was said of the dead supervisor's process
   Former former{std::move(*spec), std::move(*published), {}};
@@ -136,20 +121,17 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
   return former;
 }
 
-Result<Supervisor::Listening> start_adopted(Task& task, const Former& former) {
-  auto listening = listen(task.files());
-  if (!listening) return listening;
+Status start_adopted(Task& task, const Former& former, Supervisor::Listening& listening) {
+  if (Status listens = listen(task.files(), listening); !listens) return listens;
   // Before the directory has its new name: killed in between, the task is found by all its ids.
   Json renamed = former.published;
   renamed["pid"] = task.id();
   renamed["former_pids"] = former.ids;
-  if (Status written = task.files().write_status(renamed); !written) return fail(std::move(written).error());
-  if (Status published = task.files().publish(task.id()); !published)
-    return fail(std::move(published).error());
-  if (Status taken = task.take_over(former.published, former.ids); !taken)
-    return fail(std::move(taken).error());
+  if (Status written = task.files().write_status(renamed); !written) return written;
+  if (Status published = task.files().publish(task.id()); !published) return published;
+  if (Status taken = task.take_over(former.published, former.ids); !taken) return taken;
   if (!memory_suffices()) return fail(out_of_memory());
-  return listening;
+  return {};
 }
 
 }  // namespace
@@ -213,13 +195,20 @@ bool begin_new(Service& service, Startup& startup) {
   service.task =
       std::make_unique<Task>(service.loop, std::move(*files), std::move(startup.spec), startup.original);
   Task* task = service.task.get();
-  auto listening = start_new(*task, std::move(startup.encoded_spec), std::move(startup.guard));
-  if (!listening) {
+  Supervisor::Listening listening;
+  Status done = [&]() -> Status {
+    try {
+      return bring_into_being(*task, startup, listening);
+    } catch (const std::bad_alloc&) {
+      return fail(out_of_memory());
+    }
+  }();
+  if (!done) {
     withdraw(*task);
-    startup.report(fail(std::move(listening).error()));
+    startup.report(fail(with_limit(std::move(done).error())));
     return false;
   }
-  return open_to_clients(service, std::move(*listening), startup);
+  return open_to_clients(service, std::move(listening), startup);
 }
 
 // What a status says is not to be trusted to be what we would have written.
@@ -249,10 +238,10 @@ bool begin_adopted(Service& service, Startup& startup) {
   former->spec.pool_path = pool_path;
   files->set_group(group_of(former->spec));
   service.task = std::make_unique<Task>(service.loop, std::move(*files), former->spec, startup.original);
-  auto listening =
-      unless_damaged<Supervisor::Listening>([&] { return start_adopted(*service.task, *former); });
-  if (!listening) return refuse(std::move(listening).error());
-  return open_to_clients(service, std::move(*listening), startup);
+  Supervisor::Listening listening;
+  Status done = unless_damaged<void>([&] { return start_adopted(*service.task, *former, listening); });
+  if (!done) return refuse(std::move(done).error());
+  return open_to_clients(service, std::move(listening), startup);
 }
 
 }  // namespace

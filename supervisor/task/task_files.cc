@@ -212,8 +212,12 @@ Status TaskFiles::write_launch(std::string_view encoded) {
   return io::replace_file(directory(), taskdir::kLaunch, encoded);
 }
 
-Result<std::string> TaskFiles::read_launch() const {
-  return io::read_file(directory(), taskdir::kLaunch, kMaxLaunch);
+Result<wire::LaunchSpec> TaskFiles::read_launch_spec() const {
+  auto encoded = io::read_file(directory(), taskdir::kLaunch, kMaxLaunch);
+  if (!encoded) return fail(std::move(encoded).error());
+  auto document = wire::decode_msgpack(*encoded, {wire::kMaxDepth, encoded->size()});
+  if (!document) return fail(std::move(document).error());
+  return wire::launch_spec(*document);
 }
 
 void TaskFiles::log(std::string_view line) {

@@ -12,6 +12,7 @@
 
 #include "protocol/io/unique_fd.h"
 #include "protocol/wire/json.h"
+#include "protocol/wire/launch.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask::supervisor {
@@ -62,7 +63,7 @@ class TaskFiles {
   Status write_status(const Json& document);
   Result<Json> read_status() const;
   Status write_launch(std::string_view encoded);
-  Result<std::string> read_launch() const;
+  Result<wire::LaunchSpec> read_launch_spec() const;
   /// Appends a line to the supervisor's log; a log that has grown long becomes "log.old".
   void log(std::string_view line);
   /// Whether the pool's file system keeps its files on a disk.

@@ -20,6 +20,8 @@ struct TaskProcesses {
     group = std::move(the_group);
     tree.set_group(group ? &*group : nullptr);
   }
+  /// running, naming how many, if a process of the task is alive.
+  Status none_alive() const;
   std::string group_path() const { return group ? group->path() : ""; }
 
   /// The kernel counts the processes it kills for want of memory, and does not say which they were: kills
