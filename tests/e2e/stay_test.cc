@@ -118,6 +118,27 @@ TEST_F(StayTest, GivingUpLeavesTheTaskAndSaysHowToReturn) {
   }
 }
 
+TEST_F(StayTest, ATimeLimitEndsTheTask) {
+  EXPECT_EQ(run_program(run({"--wait", "--timeout", "0.3"}, "sleep 1000")).status, 124);
+  Task task = only_task();
+  EXPECT_EQ(task.info(true)["status"]["state"], "exited");
+  EXPECT_EQ(task.info()["status"]["reason"], "timeout");
+  EXPECT_EQ(bgtask({"wait", std::to_string(task.pid())}).status, 124);
+  task.remove();
+
+  const ProgramResult asked =
+      run_program(run({"-f", "--timeout", "0.3", "--stop-signal", "INT", "--stop-timeout", "60"},
+                      "trap 'echo asked; exit 7' INT" + kUntilTerm));
+  EXPECT_EQ(asked.status, 124);
+  EXPECT_EQ(asked.out, "asked\n");
+  EXPECT_EQ(only_task().info()["status"]["exit_code"], 7);
+  EXPECT_EQ(run_program({BGTASK_PROGRAM, "run", "--behavior", "foreground", "--wait", "--rm", "--timeout",
+                         "0.3", "sleep", "1000"})
+                .status,
+            124);
+  EXPECT_EQ(run_program(run({"--stop-signal", "NONE"}, "true")).status, 125);
+}
+
 TEST_F(StayTest, AReaderThatLeavesEndsItWithinASecondAlsoInSilence) {
   StartedProgram program(run({"-f"}, "echo ready; sleep 1000"));
   ASSERT_TRUE(program.says("ready"));
