@@ -65,7 +65,8 @@ class FuzzedTask {
     task_.emplace(
         loop_, value(supervisor::TaskFiles::create(std::move(pool), ".tmp-new", std::nullopt), "a directory"),
         spec(), supervisor::OriginalProcess{});
-    fuzz::require(task_->prepare().has_value(), "there are rings");
+    fuzz::require(task_->prepare().has_value(), "the task knows itself");
+    fuzz::require(task_->make_rings().has_value(), "there are rings");
     fuzz::require(task_->files().write_launch(wire::encode_msgpack(wire::to_json(spec()))).has_value(),
                   "a launch file");
     supervisor::Supervisor::Listening listening;

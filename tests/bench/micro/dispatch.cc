@@ -56,6 +56,7 @@ class Supervised {
     task_.emplace(loop_, value(supervisor::TaskFiles::create(scratch_.open(), ".tmp-new", std::nullopt)),
                   spec, supervisor::OriginalProcess{});
     must(task_->prepare());
+    must(task_->make_rings());
     supervisor::Supervisor::Listening listening;
     for (const supervisor::Endpoint endpoint : supervisor::kEndpoints)
       listening[static_cast<size_t>(endpoint)] = value(task_->files().listen(endpoint));
