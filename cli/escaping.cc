@@ -5,41 +5,16 @@
 #include <cstdio>
 #include <utility>
 
+#include "protocol/wire/utf8.h"
+
 namespace bgtask::cli {
 namespace {
 
-enum class Decoded { kValid, kInvalid, kIncomplete };
-
-struct CodePoint {
-  Decoded state = Decoded::kInvalid;
-  std::uint32_t value = 0;
-  std::size_t length = 1;
-};
+using wire::CodePoint;
+using wire::Decoded;
 
 bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
-
-bool is_acceptable(std::uint32_t value, std::size_t length) {
-  static constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  return value >= kSmallest[length] && value <= 0x10ffff && !surrogate;
-}
-
-// Decodes the code point at the front of a text that is not empty.
-CodePoint decode(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return {Decoded::kValid, first, 1};
-  if (first < 0xc2 || first > 0xf4) return {};
-  const std::size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  std::uint32_t value = first & (0xffu >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if (i == text.size()) return {Decoded::kIncomplete, 0, text.size()};
-    if (!is_continuation(text[i])) return {};
-    value = value << 6 | (static_cast<unsigned char>(text[i]) & 0x3fu);
-  }
-  if (!is_acceptable(value, length)) return {};
-  return {Decoded::kValid, value, length};
 }
 
 // Controls, and what changes the direction or the lines of the text around it.
@@ -95,20 +70,11 @@ std::string escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const CodePoint at = decode(text);
+    const CodePoint at = wire::decode_utf8(text);
     append_visible(out, text, at);
     text.remove_prefix(at.state == Decoded::kValid ? at.length : 1);
   }
   return out;
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const CodePoint at = decode(text);
-    if (at.state != Decoded::kValid) return false;
-    text.remove_prefix(at.length);
-  }
-  return true;
 }
 
 std::size_t display_width(std::string_view text) {
@@ -132,7 +98,7 @@ std::string TerminalFilter::feed(std::string_view piece) {
   std::string out;
   out.reserve(all.size());
   while (!rest.empty()) {
-    const CodePoint at = decode(rest);
+    const CodePoint at = wire::decode_utf8(rest);
     std::size_t length = at.state == Decoded::kValid ? at.length : 1;
     const std::size_t colour = rest[0] == '\x1b' ? colour_length(rest) : 0;
     if (at.state == Decoded::kIncomplete || colour == std::string_view::npos) {

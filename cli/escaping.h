@@ -13,9 +13,6 @@ namespace bgtask::cli {
 /// \u{202e}; everything else as it is. The result is one line.
 std::string escaped(std::string_view text);
 
-/// Whether `text` is UTF-8 throughout.
-bool is_utf8(std::string_view text);
-
 /// Columns a text needs on a terminal, taking every code point for one.
 std::size_t display_width(std::string_view text);
 /// The text cut to `width` columns, the last one being "…" where something was cut.

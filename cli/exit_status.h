@@ -3,10 +3,6 @@
 
 #include <bgtask/json.h>
 
-#include <optional>
-#include <string>
-#include <string_view>
-
 namespace bgtask::cli {
 
 inline constexpr int kExitTimeout = 124;        ///< the time given was up
@@ -14,9 +10,6 @@ inline constexpr int kExitFailure = 125;        ///< bgtask itself failed, or wa
 inline constexpr int kExitNotExecutable = 126;  ///< the command was found but could not be executed
 inline constexpr int kExitNotFound = 127;       ///< the command was not found
 inline constexpr int kExitSignalBase = 128;     ///< plus n: ended by signal n
-
-/// The number of a signal by name, with or without "SIG" ("TERM", "SIGKILL", "RTMIN+3"); nothing for none.
-std::optional<int> signal_number(std::string_view name);
 
 /// What a task that ended with `status` (that part of the info document) makes bgtask exit with: its exit
 /// code, 128 + n for a signal, kExitTimeout where its own time limit did, kExitFailure where nobody knows

@@ -1,35 +1,18 @@
 #include "cli/output_format.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
 
 #include "cli/escaping.h"
+#include "protocol/wire/codec.h"
 
 namespace bgtask::cli {
 namespace {
 
-std::string base64(const std::uint8_t* bytes, std::size_t size) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((size + 2) / 3 * 4);
-  for (std::size_t i = 0; i < size; i += 3) {
-    const std::size_t here = std::min<std::size_t>(3, size - i);
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      group = group << 8 | (j < here ? bytes[i + j] : 0u);
-    for (std::size_t j = 0; j < 4; ++j) {
-      text += j <= here ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-    }
-  }
-  return text;
-}
-
 // JSON has no bytes.
 Json printable(const Json& value) {
   if (value.is_binary()) {
-    const auto& bytes = value.get_binary();
-    return {{"base64", base64(bytes.data(), bytes.size())}};
+    return {{"base64", wire::base64_encode(wire::raw_bytes(value))}};
   }
   if (value.is_string()) return bytes_as_json(value.get_ref<const std::string&>());
   Json copy = value;
@@ -88,8 +71,8 @@ std::string line(const std::vector<Cell>& cells, const Layout& layout) {
 }  // namespace
 
 Json bytes_as_json(std::string_view bytes) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  return {{"base64", base64(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size())}};
+  if (wire::is_utf8(bytes)) return std::string(bytes);
+  return {{"base64", wire::base64_encode(bytes)}};
 }
 
 std::string json_line(const Json& document) {

@@ -9,6 +9,7 @@
 #include "cli/exit_status.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
+#include "protocol/wire/signals.h"
 
 namespace bgtask::cli {
 namespace {
@@ -82,7 +83,7 @@ std::vector<std::string> with_signal_option(std::vector<std::string> arguments) 
     const std::string name = argument.substr(1);
     const bool number =
         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
-    if (number || signal_number(name)) argument = "--signal=" + name;
+    if (number || wire::signal_number(std::string_view(name))) argument = "--signal=" + name;
   }
   return arguments;
 }

@@ -2,14 +2,14 @@
 
 #include <re2/re2.h>
 
-#include "cli/escaping.h"
 #include "cli/usage_error.h"
+#include "protocol/wire/codec.h"
 
 namespace bgtask::cli {
 namespace {
 
 re2::RE2::Options options_for(const std::string& expression, Regex::Case letters) {
-  re2::RE2::Options options(is_utf8(expression) ? re2::RE2::DefaultOptions : re2::RE2::Latin1);
+  re2::RE2::Options options(wire::is_utf8(expression) ? re2::RE2::DefaultOptions : re2::RE2::Latin1);
   options.set_log_errors(false);
   options.set_case_sensitive(letters == Regex::Case::kMatters);
   return options;

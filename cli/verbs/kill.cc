@@ -1,10 +1,10 @@
 // bgtask kill: one signal to tasks.
 
 #include "cli/action_report.h"
-#include "cli/exit_status.h"
 #include "cli/selector.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
+#include "protocol/wire/signals.h"
 
 namespace bgtask::cli {
 namespace {
@@ -32,7 +32,7 @@ class KillVerb : public Verb {
                       "bgtask kill -s TERM --scope tree web", "bgtask kill -HUP @last",
                       "bgtask kill -s USR1 -l team=web --state running"});
     command.option("-s,--signal", "SIG",
-                   "name (TERM, SIGTERM, RTMIN+3) or number; also -TERM, -9. Default: KILL",
+                   "name (TERM, sigterm, RTMIN+3) or number; also -TERM, -9. Default: KILL",
                    [this](const std::string& text) { set_signal(text); });
     command.choice("--scope", {"process", "group", "tree"},
                    "the child, its process group (default), or it and all its descendants", &scope_);
@@ -55,9 +55,10 @@ class KillVerb : public Verb {
       shown_ = text;
       return;
     }
-    if (!signal_number(text)) throw UsageError("'" + text + "' is not a signal");
-    shown_ = text.starts_with("SIG") ? text.substr(3) : text;
-    signal_ = shown_;
+    const std::optional<int> number = wire::signal_number(std::string_view(text));
+    if (!number) throw UsageError("'" + text + "' is not a signal");
+    shown_ = wire::signal_name(*number);
+    signal_ = *number;
   }
 
   Report signal(Task& task) {

@@ -17,10 +17,10 @@ std::string name_of(const TaskDirectory& task) {
 
 /// The child of a task that was never published ended with its supervisor, which held it back.
 Status check_child_is_gone(const TaskDirectory& task) {
-  const Result<Json> snapshot = read_snapshot(task, false);
+  const Result<Snapshot> snapshot = Snapshot::read(task);
   if (!snapshot && snapshot.error().code != ErrorCode::kNotFound) return fail(Failure(snapshot.error()));
   if (!snapshot) return {};
-  const Result<std::optional<bool>> alive = taskdir::child_alive(*snapshot);
+  const Result<std::optional<bool>> alive = snapshot->child_alive();
   if (!alive) return fail(Failure(alive.error()));
   if (!*alive) {
     return fail(ErrorCode::kRunning, "the supervisor of " + name_of(task) +
@@ -36,11 +36,9 @@ Status check_child_is_gone(const TaskDirectory& task) {
 /// followed.
 std::string control_group(const TaskDirectory& task) {
   if (task.owner != ::geteuid()) return "";
-  const Result<Json> snapshot = read_snapshot(task, false);
-  if (!snapshot) return "";
-  const Json supervision = snapshot->value("supervision", Json(nullptr));
-  const Json path = supervision.is_object() ? supervision.value("cgroup", Json(nullptr)) : Json(nullptr);
-  return path.is_string() ? path.get<std::string>() : "";
+  const Result<Snapshot> snapshot = Snapshot::read(task);
+  const std::optional<taskdir::Supervision> supervision = snapshot ? snapshot->supervision() : std::nullopt;
+  return supervision ? supervision->cgroup : "";
 }
 
 }  // namespace

@@ -236,7 +236,7 @@ Result<MessagesResult> read_data(TaskCore& task, Range range) {
 Result<Json> stream_info(TaskCore& task, int stream) {
   if (stream != kStdin) {
     const Result<ring::RingView> ring = ring_of(task, stream);
-    if (ring) return taskdir::stream_document(*ring);
+    if (ring) return encode(taskdir::stream_part(*ring));
     if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
   }
   Result<wire::DocumentReply> live = task.ask(wire::StreamInfoRequest{{stream}});
@@ -244,9 +244,7 @@ Result<Json> stream_info(TaskCore& task, int stream) {
   if (!is_lost(live.error())) return fail(std::move(live).error());
   const Result<Json> snapshot = task.snapshot();
   if (!snapshot) return fail(Failure(snapshot.error()));
-  const Json streams = snapshot->value("streams", Json::object());
-  const std::string name(wire::stream_name(stream));
-  return streams.is_object() ? streams.value(name, Json::object()) : Json::object();
+  return taskdir::stream_of(*snapshot, stream);
 }
 
 }  // namespace bgtask

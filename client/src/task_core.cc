@@ -6,7 +6,9 @@
 #include <new>
 
 #include "client/src/environment.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/wire/methods.h"
+#include "protocol/wire/typed.h"
 
 namespace bgtask {
 namespace {
@@ -31,7 +33,7 @@ bool is_read_only(std::string_view method) {
 }  // namespace
 
 Json public_document(Json document) {
-  document.erase("supervision");
+  taskdir::make_public(document);
   return document;
 }
 
@@ -117,7 +119,7 @@ Result<TaskDirectory> TaskCore::find_own_task() {
   const Result<Json> info =
       (*connection)->call(wire::method_name(wire::MethodId::kInfo), nothing, deadline());
   if (!info) return fail(Failure(info.error()));
-  if (!info->is_object() || info->value("child_pid", Json()) != pid_) {
+  if (wire::as_pid(wire::member_in(*info, taskdir::key::kChildPid)) != pid_) {
     return fail(ErrorCode::kNotFound, "this process is not the task's child");
   }
   return task;
@@ -234,9 +236,8 @@ Result<Json> TaskCore::fetch_info() {
   Json& document = reply->document;
   if (!document.is_object())
     return fail(ErrorCode::kInvalidRequest, "the supervisor's info is not an object");
-  const auto pid = document.find("pid");
-  if (pid != document.end() && pid->is_number_integer())
-    pid_ = pid->get<pid_t>();  // adopted since it was looked up
+  // The task may have been adopted since it was looked up.
+  pid_ = wire::as_pid(wire::member_in(document, taskdir::key::kPid)).value_or(pid_);
   return std::move(document);
 }
 

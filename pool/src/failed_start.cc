@@ -52,11 +52,10 @@ bool end_processes(const std::string& token) {
 
 /// An older task keeps its status: its supervisor started before.
 bool is_of_failed_start(const TaskDirectory& task, uint64_t since) {
-  const Result<Json> snapshot = read_snapshot(task, false);
+  const Result<Snapshot> snapshot = Snapshot::read(task);
   if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
-  const Json supervision = snapshot->value("supervision", Json(nullptr));
-  const Json start = supervision.is_object() ? supervision.value("start", Json(nullptr)) : Json(nullptr);
-  return start.is_number_integer() && start.get<int64_t>() >= 0 && start.get<uint64_t>() >= since;
+  const std::optional<taskdir::Supervision> supervision = snapshot->supervision();
+  return supervision && supervision->start >= since;
 }
 
 }  // namespace

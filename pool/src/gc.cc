@@ -26,9 +26,9 @@ bool is_dead(const TaskDirectory& task) {
 // Without a published status no child was ever let go. One that cannot be read says nothing, so nothing is
 // done.
 bool child_is_gone(const TaskDirectory& task) {
-  Result<Json> snapshot = read_snapshot(task, false);
+  const Result<Snapshot> snapshot = Snapshot::read(task);
   if (!snapshot) return snapshot.error().code == ErrorCode::kNotFound;
-  const Result<std::optional<bool>> alive = taskdir::child_alive(*snapshot);
+  const Result<std::optional<bool>> alive = snapshot->child_alive();
   return alive && *alive == false;
 }
 

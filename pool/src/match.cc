@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "protocol/taskdir/keys.h"
+
 namespace bgtask {
 namespace {
 
@@ -73,7 +75,7 @@ bool matches(const Json& pattern, const Json& document) {
 }
 
 bool mentions_streams(const Json& pattern) {
-  return pattern.is_object() && pattern.contains("streams");
+  return pattern.is_object() && pattern.contains(taskdir::key::kStreams);
 }
 
 }  // namespace bgtask

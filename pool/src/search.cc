@@ -16,6 +16,7 @@
 #include "pool/src/crew.h"
 #include "pool/src/match.h"
 #include "pool/src/pool_impl.h"
+#include "protocol/taskdir/names.h"
 
 namespace bgtask {
 namespace {
@@ -38,11 +39,6 @@ bool holds(const Predicate& predicate, const Json& info) {
   } catch (...) {
     return false;
   }
-}
-
-double start_of(const Snapshot& snapshot) {
-  const std::optional<Json> found = snapshot.member("started_at");
-  return found && found->is_number() ? found->get<double>() : 0;
 }
 
 // One walk through a pool.
@@ -108,7 +104,7 @@ class Search {
     Result<bool> matches = test_(*task, *snapshot);
     if (!matches) return fail(std::move(matches.error()));
     if (!*matches) return std::nullopt;
-    const double started_at = start_of(*snapshot);
+    const double started_at = snapshot->started_at();
     return Found{started_at, id, TaskAccess::make(pool_, *task, *std::move(snapshot))};
   }
 
@@ -116,7 +112,7 @@ class Search {
     struct stat st {};
     Result<TaskDirectory> task = open_task(*pool_, id);
     if (!task && is_own_shortage(task.error().code)) return fail(std::move(task).error());
-    return task && ::fstatat(task->fd.get(), "status", &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return task && ::fstatat(task->fd.get(), taskdir::kStatus, &st, AT_SYMLINK_NOFOLLOW) == 0;
   }
 
   void take(pid_t id, Look look) {
@@ -170,10 +166,12 @@ Search::Test by_members(const Json& pattern) {
 }  // namespace
 
 std::vector<Task> TaskPool::search(const Json& pattern, std::vector<SkippedEntry>* skipped) const {
+  const std::shared_ptr<const PoolDirectory> pool = impl_->if_there();
+  if (!pool) return {};
   if (pattern.is_object() && !mentions_streams(pattern))
-    return Search(impl_->directory, by_members(pattern), skipped).run(Looking::kTogether);
+    return Search(pool, by_members(pattern), skipped).run(Looking::kTogether);
   Predicate matching = [&pattern](const Json& info) { return matches(pattern, info); };
-  return Search(impl_->directory, whole_document(matching), skipped).run(Looking::kAlone);
+  return Search(pool, whole_document(matching), skipped).run(Looking::kAlone);
 }
 
 std::vector<Task> TaskPool::search(
@@ -183,7 +181,9 @@ std::vector<Task> TaskPool::search(
 
 std::vector<Task> TaskPool::search(const std::function<bool(const Json& info)>& predicate,
                                    std::vector<SkippedEntry>* skipped) const {
-  return Search(impl_->directory, whole_document(predicate), skipped).run(Looking::kAlone);
+  const std::shared_ptr<const PoolDirectory> pool = impl_->if_there();
+  if (!pool) return {};
+  return Search(pool, whole_document(predicate), skipped).run(Looking::kAlone);
 }
 
 std::vector<Task> search(const Json& pattern) {

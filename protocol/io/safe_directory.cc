@@ -5,18 +5,30 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "protocol/io/users.h"
 
 namespace bgtask::io {
 namespace {
 
+// Names the directory that the link points at, where it is one.
+std::string remedy_for_link(const std::string& path) {
+  char* target = ::realpath(path.c_str(), nullptr);
+  if (target == nullptr) return " that points at nothing: name the pool's directory itself";
+  std::string remedy = ": name the directory it points at, " + std::string(target);
+  std::free(target);
+  return remedy;
+}
+
 // The kernel says ENOTDIR both for a symlink and for a parent that is a file.
 tl::unexpected<Failure> cannot_open(const std::string& path, int os_error) {
   struct stat info {};
   if ((os_error == ENOTDIR || os_error == ELOOP) && ::lstat(path.c_str(), &info) == 0) {
-    return fail(ErrorCode::kUnsafePool,
-                "pool " + path + (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"));
+    return fail(
+        ErrorCode::kUnsafePool,
+        "pool " + path +
+            (S_ISLNK(info.st_mode) ? " is a symbolic link" + remedy_for_link(path) : " is not a directory"));
   }
   if (os_error == ENOTDIR) os_error = ENOENT;
   return fail_errno("cannot open the pool " + path, os_error, ErrorCode::kUnsafePool);

@@ -7,14 +7,15 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <ctime>
 
 #include "protocol/io/files.h"
 #include "protocol/io/process_stat.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/typed.h"
 
 namespace bgtask::taskdir {
 namespace {
@@ -25,23 +26,23 @@ constexpr timespec kPause{0, 5'000'000};
 /// For callers that may watch a task but not open its lock: whether the process that published the status
 /// still exists. Nothing if the status may not be read either.
 Result<std::optional<bool>> supervisor_runs(const TaskDirectory& task) {
-  const Result<std::string> text = io::read_file(task.fd.get(), kStatus, wire::kMaxStatusFile, &task.owner);
+  const Result<std::string> text = io::read_file(task.fd.get(), kStatus, kMaxStatusFile, &task.owner);
   if (!text) return unknown(text.error());
   const Result<Json> document = wire::decode_json(*text, wire::reply_limits());
   if (!document || !document->is_object()) return std::nullopt;
-  const Json supervision = document->value("supervision", Json(nullptr));
-  if (!supervision.is_object()) return std::nullopt;
-  const Json pid = document->value("pid", Json(nullptr));
-  if (!pid.is_number_integer()) return std::nullopt;
-  const Result<io::ProcessStat> process = io::process_stat(pid.get<pid_t>());
+  const std::optional<pid_t> pid = wire::as_pid(wire::member_in(*document, key::kPid));
+  const std::optional<Supervision> supervision =
+      decode_supervision(wire::member_in(*document, key::kSupervision));
+  if (!pid || !supervision) return std::nullopt;
+  const Result<io::ProcessStat> process = io::process_stat(*pid);
   if (!process && process.error().code != ErrorCode::kNotFound) return unknown(process.error());
   // Where /proc hides other users' processes, signal 0 still tells whether there is one.
-  if (!process && ::kill(pid.get<pid_t>(), 0) != 0 && errno == EPERM) return true;
-  if (process && supervision.value("start", Json(0)) == 0) return std::nullopt;
+  if (!process && ::kill(*pid, 0) != 0 && errno == EPERM) return true;
+  if (process && supervision->start == 0) return std::nullopt;
   const Result<std::string> boot = io::boot_id();
   if (!boot) return unknown(boot.error());
-  return process && !process->dead() && supervision.value("start", Json(nullptr)) == process->start_ticks &&
-         supervision.value("boot_id", Json(nullptr)) == *boot;
+  return process && !process->dead() && supervision->start == process->start_ticks &&
+         supervision->boot_id == *boot;
 }
 
 Result<io::UniqueFd> open_lock(int directory, const std::string& name) {
@@ -113,23 +114,16 @@ Result<io::UniqueFd> make_lock(int directory) {
   return lock;
 }
 
-Result<std::optional<bool>> child_alive(const Json& snapshot) {
-  const auto child = snapshot.find("child_pid");
-  const auto supervision = snapshot.find("supervision");
-  if (child == snapshot.end() || !child->is_number_integer()) return false;
-  if (supervision == snapshot.end() || !supervision->is_object()) return false;
-  const auto boot_id = supervision->find("boot_id");
-  const auto start = supervision->find("child_start");
-  if (boot_id == supervision->end() || start == supervision->end() || !start->is_number_integer())
-    return false;
-
+Result<std::optional<bool>> child_alive(std::optional<pid_t> child,
+                                        const std::optional<Supervision>& supervision) {
+  if (!child || !supervision) return false;
   const Result<std::string> boot = io::boot_id();
   if (!boot) return unknown(boot.error());
-  if (*boot_id != *boot) return false;
-  const Result<io::ProcessStat> process = io::process_stat(child->get<pid_t>());
+  if (supervision->boot_id != *boot) return false;
+  const Result<io::ProcessStat> process = io::process_stat(*child);
   if (!process && process.error().code != ErrorCode::kNotFound) return unknown(process.error());
   // A zombie has ended; its new parent has not reaped it yet.
-  return process && process->start_ticks == start->get<std::uint64_t>() && !process->dead();
+  return process && process->start_ticks == supervision->child_start && !process->dead();
 }
 
 }  // namespace bgtask::taskdir

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "protocol/io/unique_fd.h"
+#include "protocol/taskdir/status_document.h"
 #include "protocol/taskdir/task_directory.h"
-#include "protocol/wire/json.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask::taskdir {
@@ -29,8 +29,9 @@ Result<io::UniqueFd> make_lock(int directory);
 /// descriptors or memory.
 Result<std::optional<bool>> unknown(const Failure& reason);
 
-/// Whether the child that a published document names is still that process: start time and boot id are
-/// compared. Nothing where /proc cannot be read. Fails only for want of descriptors or memory.
-Result<std::optional<bool>> child_alive(const Json& snapshot);
+/// Whether the child of a published document is still that process: start time and boot id are compared.
+/// Nothing where /proc cannot be read. Fails only for want of descriptors or memory.
+Result<std::optional<bool>> child_alive(std::optional<pid_t> child,
+                                        const std::optional<Supervision>& supervision);
 
 }  // namespace bgtask::taskdir

@@ -10,20 +10,17 @@
 #include "protocol/taskdir/default_pool.h"
 
 namespace bgtask::taskdir {
-namespace {
 
-std::string pool_name(const std::filesystem::path& path) {
+std::filesystem::path absolute_pool_path(const std::filesystem::path& path) {
   std::error_code unknown_cwd;  // then the relative path is as good as any
   return io::directory_name(
       path.is_absolute() ? path.string() : (std::filesystem::current_path(unknown_cwd) / path).string());
 }
 
-}  // namespace
-
 Result<PoolDirectory> open_pool(const std::filesystem::path& path) {
   if (path.empty()) return fail(ErrorCode::kBadArgument, "the path of the pool is empty");
   PoolDirectory pool;
-  pool.path = pool_name(path);
+  pool.path = absolute_pool_path(path);
   Result<io::UniqueFd> fd = io::open_safe_directory(pool.path.string());
   if (!fd) return fail(std::move(fd).error());
   pool.fd = std::move(*fd);
@@ -39,7 +36,7 @@ Result<std::filesystem::path> default_pool_path() {
   struct stat info {};
   if (!pool.remedy.empty() && ::lstat(pool.path.c_str(), &info) != 0)
     return fail(ErrorCode::kNotFound, std::move(pool.remedy));
-  return pool_name(pool.path);
+  return absolute_pool_path(pool.path);
 }
 
 }  // namespace bgtask::taskdir

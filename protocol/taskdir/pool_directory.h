@@ -21,6 +21,9 @@ struct PoolDirectory {
 /// root — root may open anybody's —, writable by group or others), denied.
 Result<PoolDirectory> open_pool(const std::filesystem::path& path);
 
+/// `path` made absolute, without what would make the kernel follow a symbolic link in its last component.
+std::filesystem::path absolute_pool_path(const std::filesystem::path& path);
+
 /// The path of the default pool, absolute. Creates nothing. not_found says how to get one.
 Result<std::filesystem::path> default_pool_path();
 

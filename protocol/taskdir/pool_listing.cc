@@ -11,25 +11,23 @@
 
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
-#include "protocol/taskdir/liveness.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/taskdir/snapshot.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/typed.h"
 
 namespace bgtask::taskdir {
 namespace {
 
-bool is_former_pid(const Json& snapshot, pid_t pid) {
-  const auto former = snapshot.find("former_pids");
-  return former != snapshot.end() && former->is_array() &&
-         std::find(former->begin(), former->end(), Json(pid)) != former->end();
+bool contains(const std::vector<pid_t>& pids, pid_t pid) {
+  return std::find(pids.begin(), pids.end(), pid) != pids.end();
 }
 
-bool is_child(const Json& snapshot, pid_t pid) {
-  const auto child = snapshot.find("child_pid");
-  if (child == snapshot.end() || *child != pid) return false;
-  const Result<std::optional<bool>> alive = child_alive(snapshot);
+bool is_child(const Snapshot& snapshot, pid_t pid) {
+  if (snapshot.child_pid() != pid) return false;
+  const Result<std::optional<bool>> alive = snapshot.child_alive();
   return alive && *alive == true;
 }
 
@@ -58,12 +56,13 @@ Result<std::string> name_of_inode(const PoolDirectory& pool, ino_t inode) {
 /// The inode alone does not tell: a file system may give that of a removed directory to the next one.
 bool was_task(const TaskDirectory& directory, pid_t id) {
   const Result<std::string> text =
-      io::read_file(directory.fd.get(), kStatus, wire::kMaxStatusFile, &directory.owner);
+      io::read_file(directory.fd.get(), kStatus, kMaxStatusFile, &directory.owner);
   if (!text) return false;
   const Result<Json> published = wire::decode_json(*text, wire::reply_limits());
-  if (!published || !published->is_object()) return false;
+  if (!published) return false;
   // An adopter renames the directory first, and publishes then.
-  return published->value("pid", Json()) == id || is_former_pid(*published, id);
+  return wire::as_pid(wire::member_in(*published, key::kPid)) == id ||
+         contains(decode_pids(wire::member_in(*published, key::kFormerPids)), id);
 }
 
 }  // namespace
@@ -96,10 +95,10 @@ Result<TaskDirectory> find_task(const PoolDirectory& pool, pid_t pid) {
   for (const pid_t id : *ids) {
     Result<TaskDirectory> task = open_task(pool, id);
     if (!task) continue;
-    const Result<Json> snapshot = read_snapshot(*task, false);
+    const Result<Snapshot> snapshot = Snapshot::read(*task);
     if (!snapshot) continue;
     if (is_child(*snapshot, pid)) return task;
-    if (!adopted && is_former_pid(*snapshot, pid)) adopted = std::move(*task);
+    if (!adopted && contains(snapshot->former_pids(), pid)) adopted = std::move(*task);
   }
   if (adopted) return std::move(*adopted);
   if (is_user_pool(pool, pid)) {

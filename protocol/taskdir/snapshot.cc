@@ -1,7 +1,5 @@
 #include "protocol/taskdir/snapshot.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -9,11 +7,13 @@
 #include <utility>
 
 #include "protocol/io/files.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/taskdir/liveness.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/taskdir/rings.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
+#include "protocol/wire/typed.h"
 
 namespace bgtask::taskdir {
 namespace {
@@ -25,16 +25,10 @@ void restore_bytes(Json& value) {
 }
 
 // What every reader relies on, whatever is written there.
-constexpr const char* kAlways[] = {"command", "meta", "status", "streams"};
+constexpr const char* kAlways[] = {key::kCommand, key::kMeta, key::kStatus, key::kStreams};
 
 void make(Json& member, const Json& like) {
   if (member.type() != like.type()) member = like;
-}
-
-Json error_name(int error) {
-  if (error == 0) return nullptr;
-  const char* name = ::strerrorname_np(error);
-  return name != nullptr ? Json(name) : Json(std::to_string(error));
 }
 
 Status check_version(const Json& version, const std::string& what) {
@@ -48,14 +42,14 @@ Status check_version(const Json& version, const std::string& what) {
 
 Result<Snapshot> Snapshot::read(const TaskDirectory& task) {
   const auto what = [&] { return "the status of task " + std::to_string(task.id); };
-  Result<std::string> text = io::read_file(task.fd.get(), kStatus, wire::kMaxStatusFile, &task.owner);
+  Result<std::string> text = io::read_file(task.fd.get(), kStatus, kMaxStatusFile, &task.owner);
   if (!text) return fail(std::move(text).error());
   Result<wire::JsonMembers> members = wire::JsonMembers::of(std::move(*text), wire::reply_limits());
   if (!members) {
     members.error().message.insert(0, what() + ": ");
     return fail(std::move(members).error());
   }
-  if (Status known = check_version(members->get("protocol"), what()); !known)
+  if (Status known = check_version(members->get(key::kProtocol), what()); !known)
     return fail(std::move(known).error());
   const Result<bool> alive = supervisor_alive(task);
   if (!alive) return fail(Failure(alive.error()));
@@ -67,62 +61,81 @@ Result<Snapshot> Snapshot::read(const TaskDirectory& task) {
 // At once and not when somebody asks: what cannot be learned for want of descriptors is not to be left out.
 Status Snapshot::look_for_child() {
   if (!lost_) return {};
-  const Result<std::optional<bool>> alive =
-      child_alive({{"child_pid", members_.get("child_pid")}, {"supervision", members_.get("supervision")}});
+  const Result<std::optional<bool>> alive = child_alive();
   if (!alive) return fail(Failure(alive.error()));
   child_runs_ = *alive;
   return {};
 }
 
 void Snapshot::put_right(std::string_view key, Json& value) const {
-  if (key == "pid") {
+  if (key == key::kPid) {
     value = id_;
-  } else if (key == "command") {
+  } else if (key == key::kCommand) {
     make(value, Json::array());
     for (Json& argument : value)
       restore_bytes(argument);
-  } else if (key == "cwd") {
+  } else if (key == key::kCwd) {
     restore_bytes(value);
-  } else if (key == "meta" || key == "streams") {
+  } else if (key == key::kMeta || key == key::kStreams) {
     make(value, Json::object());
-  } else if (key == "status") {
-    make(value, Json::object());
-    make(value["state"], "");
-    make(value["running"], false);
-    if (!lost_) return;
-    value["running"] = child_runs_ ? Json(*child_runs_) : Json(nullptr);
-    value["state"] = "lost";
+  } else if (key == key::kStatus) {
+    make_sound_status(value);
+    if (lost_) mark_lost(value, child_runs_);
   }
 }
 
 std::optional<Json> Snapshot::member(std::string_view key) const {
   std::optional<Json> value = members_.find(key);
   const bool always =
-      key == "pid" || std::find(std::begin(kAlways), std::end(kAlways), key) != std::end(kAlways);
+      key == key::kPid || std::find(std::begin(kAlways), std::end(kAlways), key) != std::end(kAlways);
   if (!value && !always) return std::nullopt;
-  if (key == "meta" && value && value->is_null()) return value;
+  if (key == key::kMeta && value && value->is_null()) return value;
   if (!value) value.emplace();
   put_right(key, *value);
   return value;
 }
 
+std::optional<pid_t> Snapshot::child_pid() const {
+  return wire::as_pid(members_.get(key::kChildPid));
+}
+
+std::vector<pid_t> Snapshot::former_pids() const {
+  return decode_pids(members_.get(key::kFormerPids));
+}
+
+double Snapshot::started_at() const {
+  return wire::as_number(members_.get(key::kStartedAt)).value_or(0);
+}
+
+std::optional<Supervision> Snapshot::supervision() const {
+  return decode_supervision(members_.get(key::kSupervision));
+}
+
+RunStatus Snapshot::status() const {
+  return decode_run_status(member(key::kStatus).value_or(Json()));
+}
+
+Result<std::optional<bool>> Snapshot::child_alive() const {
+  return taskdir::child_alive(child_pid(), supervision());
+}
+
 Json Snapshot::document() const {
   Json document = members_.document();
-  const bool no_meta = document.contains("meta") && document["meta"].is_null();
+  const bool no_meta = document.contains(key::kMeta) && document[key::kMeta].is_null();
   for (const char* key : kAlways) {
-    if (std::string_view(key) != "meta" || !no_meta) put_right(key, document[key]);
+    if (std::string_view(key) != key::kMeta || !no_meta) put_right(key, document[key]);
   }
-  put_right("pid", document["pid"]);
-  if (const auto cwd = document.find("cwd"); cwd != document.end()) put_right("cwd", *cwd);
+  put_right(key::kPid, document[key::kPid]);
+  if (const auto cwd = document.find(key::kCwd); cwd != document.end()) put_right(key::kCwd, *cwd);
   return document;
 }
 
-Json stream_document(const ring::RingView& ring) {
-  const ring::Positions now = ring.positions();
-  return {{"start", now.start}, {"consumed", now.consumed},
-          {"limit", now.limit}, {"lost", now.lost},
-          {"eof", now.eof},     {"error", error_name(now.error)},
-          {"gap", now.gap},     {"capacity", ring.capacity()}};
+StreamPart stream_part(const ring::RingView& ring) {
+  return {ring.positions(), ring.capacity()};
+}
+
+void make_public(Json& document) {
+  document.erase(key::kSupervision);
 }
 
 namespace {
@@ -132,11 +145,9 @@ constexpr ring::StreamId kOutputs[] = {ring::StreamId::kStdout, ring::StreamId::
 
 // A child that ended after its supervisor's death took what was left in its pipes with it.
 void mark_gaps(Json& document) {
-  const Json& status = document["status"];
-  if (!status.is_object() || status.value("state", Json()) != "lost" ||
-      status.value("running", Json()) != false)
-    return;
-  for (Json& positions : document["streams"]) {
+  const RunStatus status = decode_run_status(document[key::kStatus]);
+  if (status.state != State::kLost || status.running != false) return;
+  for (Json& positions : document[key::kStreams]) {
     if (positions.is_object() && positions.value("lost", Json()).is_number() &&
         positions.value("eof", Json()) == false)
       positions["gap"] = true;
@@ -146,13 +157,13 @@ void mark_gaps(Json& document) {
 }  // namespace
 
 Status add_positions(const TaskDirectory& task, Json& document) {
-  const auto persistent = document.find("persistent");
+  const auto persistent = document.find(key::kPersistent);
   const bool in_files = persistent == document.end() || *persistent != false;
   for (const ring::StreamId stream : kOutputs) {
     if (!in_files) break;
     const Result<ring::RingView> ring = open_ring(task, stream);
     if (ring) {
-      document["streams"][ring_name(stream)] = stream_document(*ring);
+      document[key::kStreams][ring_name(stream)] = encode(stream_part(*ring));
     } else if (ring.error().code == ErrorCode::kNotFound) {
       return fail(Failure(ring.error()));  // a delete is under way
     }

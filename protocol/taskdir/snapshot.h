@@ -3,8 +3,10 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "protocol/ring/ring_view.h"
+#include "protocol/taskdir/status_document.h"
 #include "protocol/taskdir/task_directory.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/json_members.h"
@@ -23,6 +25,14 @@ class Snapshot {
   std::optional<Json> member(std::string_view key) const;
   /// All of them.
   Json document() const;
+
+  std::optional<pid_t> child_pid() const;
+  std::vector<pid_t> former_pids() const;
+  double started_at() const;  ///< 0 where it is not known
+  std::optional<Supervision> supervision() const;
+  RunStatus status() const;
+  /// Whether the child is still the process that was published; see taskdir::child_alive().
+  Result<std::optional<bool>> child_alive() const;
 
  private:
   Snapshot(wire::JsonMembers members, pid_t id, bool lost)
@@ -45,6 +55,9 @@ Status add_positions(const TaskDirectory& task, Json& document);
 Result<Json> read_snapshot(const TaskDirectory& task, bool with_streams = true);
 
 /// A stream's part of the info document, from its ring.
-Json stream_document(const ring::RingView& ring);
+StreamPart stream_part(const ring::RingView& ring);
+
+/// Removes the part that only adopters need.
+void make_public(Json& document);
 
 }  // namespace bgtask::taskdir

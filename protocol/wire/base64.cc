@@ -1,7 +1,6 @@
-// Base64 (RFC 4648 §4) and the UTF-8 check: the two small things that decide how bytes appear in JSON.
+// Base64 (RFC 4648 §4) and names for messages.
 #include <array>
 #include <cstdint>
-#include <cstring>
 
 #include "protocol/wire/codec.h"
 
@@ -21,50 +20,7 @@ constexpr std::array<uint8_t, 256> reverse_alphabet() {
 }
 constexpr auto kReverse = reverse_alphabet();
 
-// Length of the well-formed sequence that begins at p (RFC 3629: no overlong forms, no surrogates), else 0.
-size_t sequence_length(const uint8_t* p, size_t left) {
-  auto continuation = [&](size_t i, uint8_t low = 0x80, uint8_t high = 0xbf) {
-    return i < left && p[i] >= low && p[i] <= high;
-  };
-  uint8_t first = p[0];
-  if (first >= 0xc2 && first <= 0xdf) return continuation(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    uint8_t low = first == 0xe0 ? 0xa0 : 0x80;
-    uint8_t high = first == 0xed ? 0x9f : 0xbf;
-    return continuation(1, low, high) && continuation(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    uint8_t low = first == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = first == 0xf4 ? 0x8f : 0xbf;
-    return continuation(1, low, high) && continuation(2) && continuation(3) ? 4 : 0;
-  }
-  return 0;
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view bytes) {
-  const auto* p = reinterpret_cast<const uint8_t*>(bytes.data());
-  for (size_t i = 0; i < bytes.size();) {
-    // Most of what there is to look at is ASCII: eight bytes at a time.
-    uint64_t eight = 0;
-    if (bytes.size() - i >= sizeof eight) {
-      std::memcpy(&eight, p + i, sizeof eight);
-      if ((eight & 0x8080808080808080u) == 0) {
-        i += sizeof eight;
-        continue;
-      }
-    }
-    if (p[i] < 0x80) {
-      ++i;
-      continue;
-    }
-    size_t length = sequence_length(p + i, bytes.size() - i);
-    if (length == 0) return false;
-    i += length;
-  }
-  return true;
-}
 
 std::string printable_name(std::string_view name) {
   constexpr size_t kLongest = 64;

@@ -30,14 +30,6 @@ struct PidfdInfo {
 constexpr uint64_t kPidfdInfoExit = 1u << 3;
 constexpr unsigned long kPidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
-uint64_t published_inode(const Json& published, const char* stream) {
-  try {
-    return published.at("supervision").at("pipes").at(stream).get<uint64_t>();
-  } catch (const Json::exception&) {
-    return 0;
-  }
-}
-
 bool is_pipe(pid_t pid, int number, uint64_t inode) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
@@ -91,42 +83,35 @@ io::UniqueFd peek_out_data_socket(pid_t child) {
 
 }  // namespace
 
-Result<std::optional<PublishedChild>> find_published_child(const Json& published,
+Result<std::optional<PublishedChild>> find_published_child(const taskdir::StatusDocument& published,
                                                            const std::string& boot_id) {
-  try {
-    if (!published.at("child_pid").is_number_integer()) return std::nullopt;
-    auto pid = published.at("child_pid").get<pid_t>();
-    const Json& supervision = published.at("supervision");
-    if (pid <= 0 || supervision.at("boot_id") != boot_id) return std::nullopt;
-    Look look;
-    io::UniqueFd handle = open_pidfd(pid);
-    if (!handle) look.failed(errno);
-    if (!look.complete) return fail_errno("cannot look at the task's child", look.error);
-    auto stat = io::process_stat(pid);
-    if (!stat && stat.error().code != ErrorCode::kNotFound) return fail(std::move(stat).error());
-    if (!handle || !stat || stat->dead()) return std::nullopt;
-    auto start = supervision.at("child_start").get<uint64_t>();
-    if (stat->start_ticks != start) return std::nullopt;
-    return std::optional<PublishedChild>(PublishedChild{pid, std::move(handle), start});
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  if (!published.child_pid || !same_boot(published, boot_id)) return std::nullopt;
+  const pid_t pid = *published.child_pid;
+  Look look;
+  io::UniqueFd handle = open_pidfd(pid);
+  if (!handle) look.failed(errno);
+  if (!look.complete) return fail_errno("cannot look at the task's child", look.error);
+  auto stat = io::process_stat(pid);
+  if (!stat && stat.error().code != ErrorCode::kNotFound) return fail(std::move(stat).error());
+  if (!handle || !stat || stat->dead()) return std::nullopt;
+  if (stat->start_ticks != published.supervision->child_start) return std::nullopt;
+  return std::optional<PublishedChild>(PublishedChild{pid, std::move(handle), stat->start_ticks});
 }
 
-bool same_boot(const Json& published, const std::string& boot_id) {
-  auto supervision = published.find("supervision");
-  return supervision != published.end() && supervision->is_object() &&
-         supervision->value("boot_id", Json(nullptr)) == boot_id;
+bool same_boot(const taskdir::StatusDocument& published, const std::string& boot_id) {
+  return published.supervision && published.supervision->boot_id == boot_id;
 }
 
 AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,
-                               const Json& published) {
+                               const taskdir::StatusDocument& published) {
   std::vector<pid_t> holders;
   if (child) holders.push_back(*child);
   holders.insert(holders.end(), members.begin(), members.end());
   AdoptedStreams streams;
-  streams.stdout_pipe = find_pipe(holders, STDOUT_FILENO, published_inode(published, "stdout"));
-  streams.stderr_pipe = find_pipe(holders, STDERR_FILENO, published_inode(published, "stderr"));
+  if (published.supervision) {
+    streams.stdout_pipe = find_pipe(holders, STDOUT_FILENO, published.supervision->stdout_pipe);
+    streams.stderr_pipe = find_pipe(holders, STDERR_FILENO, published.supervision->stderr_pipe);
+  }
   for (pid_t holder : holders) {
     if (!streams.data_socket) streams.data_socket = peek_out_data_socket(holder);
   }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "protocol/io/unique_fd.h"
-#include "protocol/wire/json.h"
+#include "protocol/taskdir/status_document.h"
 #include "protocol/wire/result.h"
 
 namespace bgtask::supervisor {
@@ -21,7 +21,8 @@ struct PublishedChild {
 };
 /// The child a dead supervisor published, if that very process still lives: same boot, same start time,
 /// looked at through a handle, so that a pid used again is never taken for it.
-Result<std::optional<PublishedChild>> find_published_child(const Json& published, const std::string& boot_id);
+Result<std::optional<PublishedChild>> find_published_child(const taskdir::StatusDocument& published,
+                                                           const std::string& boot_id);
 
 struct AdoptedStreams {
   io::UniqueFd stdout_pipe;
@@ -31,10 +32,10 @@ struct AdoptedStreams {
 /// Opens the read ends again through whichever process of the task still holds the other ends. A stream that
 /// nobody holds any more is left empty.
 AdoptedStreams recover_streams(std::optional<pid_t> child, const std::vector<pid_t>& members,
-                               const Json& published);
+                               const taskdir::StatusDocument& published);
 
 /// Whether the machine has not been started again since: pids and inodes of pipes mean what they meant.
-bool same_boot(const Json& published, const std::string& boot_id);
+bool same_boot(const taskdir::StatusDocument& published, const std::string& boot_id);
 
 struct ExitStatus {
   enum class Kind {

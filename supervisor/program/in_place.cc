@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "protocol/io/files.h"
-#include "protocol/wire/signals.h"
+#include "protocol/taskdir/status_document.h"
 
 namespace bgtask::supervisor {
 namespace {
@@ -43,11 +43,10 @@ int say_not_started(const Failure& failure) {
 }
 
 int exit_status_of(const Json& status) {
-  if (status.value("reason", Json(nullptr)) == "timeout") return kTimeIsUp;
-  const Json code = status.value("exit_code", Json(nullptr));
-  if (code.is_number_integer()) return code.get<int>() & 0xff;
-  const auto signal = wire::signal_number(status.value("signal", Json(nullptr)));
-  return signal ? kSignalBase + *signal : kOwnFailure;
+  const taskdir::RunStatus run = taskdir::decode_run_status(status);
+  if (run.reason == "timeout") return kTimeIsUp;
+  if (run.exit_code) return *run.exit_code & 0xff;
+  return run.signal != 0 ? kSignalBase + run.signal : kOwnFailure;
 }
 
 }  // namespace bgtask::supervisor

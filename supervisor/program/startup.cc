@@ -21,6 +21,7 @@
 #include "protocol/io/own_limits.h"
 #include "protocol/io/random_token.h"
 #include "protocol/io/uv_handles.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
@@ -95,7 +96,8 @@ Status bring_into_being(Task& task, Startup& startup, Supervisor::Listening& lis
 
 struct Former {
   wire::LaunchSpec spec;
-  Json published;
+  Json document;  // as it is in the file
+  taskdir::StatusDocument published;
   std::vector<pid_t> ids;
 };
 
@@ -108,25 +110,23 @@ Result<Former> read_former(const TaskFiles& files, pid_t former_id) {
   auto spec = files.read_launch_spec();
   if (!spec) return fail(std::move(spec).error());
   spec->in_place.reset();  // was said of the dead supervisor's process
-  Former former{std::move(*spec), std::move(*published), {}};
-  Json ids = former.published.value("former_pids", Json::array());
-  for (const Json& id : ids) {
-    if (id.is_number_integer()) former.ids.push_back(id.get<pid_t>());
-  }
+  taskdir::StatusDocument decoded = taskdir::decode(*published);
+  if (decoded.status.state == taskdir::State::kUnknown)
+    return fail(ErrorCode::kParseError, "the task's published status is damaged: it names no state");
+  Former former{std::move(*spec), std::move(*published), std::move(decoded), {}};
+  former.ids = former.published.former_pids;
   former.ids.push_back(former_id);
   // A task that was moved aside has another directory name than the id its processes know.
-  Json published_id = former.published.value("pid", Json(nullptr));
-  if (published_id.is_number_integer() && published_id != former_id)
-    former.ids.push_back(published_id.get<pid_t>());
+  const pid_t published_id = former.published.pid;
+  if (published_id != 0 && published_id != former_id) former.ids.push_back(published_id);
   return former;
 }
 
 Status start_adopted(Task& task, const Former& former, Supervisor::Listening& listening) {
   if (Status listens = listen(task.files(), listening); !listens) return listens;
   // Before the directory has its new name: killed in between, the task is found by all its ids.
-  Json renamed = former.published;
-  renamed["pid"] = task.id();
-  renamed["former_pids"] = former.ids;
+  Json renamed = former.document;
+  taskdir::rename_task(renamed, task.id(), former.ids);
   if (Status written = task.files().write_status(renamed); !written) return written;
   if (Status published = task.files().publish(task.id()); !published) return published;
   if (Status taken = task.take_over(former.published, former.ids); !taken) return taken;
@@ -176,8 +176,8 @@ bool open_to_clients(Service& service, Supervisor::Listening listening, Startup&
   }
   // Keeps no file system busy; the child has its own directory.
   if (::chdir("/") != 0) task->files().log("cannot change to /");
-  startup.report(
-      Json{{"pid", task->id()}, {"child_pid", task->child() ? Json(*task->child()) : Json(nullptr)}});
+  startup.report(Json{{"pid", task->id()},
+                      {taskdir::key::kChildPid, task->child() ? Json(*task->child()) : Json(nullptr)}});
   return true;
 }
 
@@ -211,17 +211,6 @@ bool begin_new(Service& service, Startup& startup) {
   return open_to_clients(service, std::move(listening), startup);
 }
 
-// What a status says is not to be trusted to be what we would have written.
-template <class T>
-Result<T> unless_damaged(const std::function<Result<T>()>& use_status) {
-  try {
-    return use_status();
-  } catch (const Json::exception& error) {
-    return fail(ErrorCode::kParseError,
-                std::string("the task's published status is damaged: ") + error.what());
-  }
-}
-
 bool begin_adopted(Service& service, Startup& startup) {
   auto refuse = [&](Failure failure) {
     startup.report(fail(std::move(failure)));
@@ -232,14 +221,14 @@ bool begin_adopted(Service& service, Startup& startup) {
   pid_t former_id = *startup.spec.adopt;
   auto files = TaskFiles::take_over(std::move(startup.pool), former_id);
   if (!files) return refuse(std::move(files).error());
-  auto former = unless_damaged<Former>([&] { return read_former(*files, former_id); });
+  auto former = read_former(*files, former_id);
   if (!former) return refuse(std::move(former).error());
   std::string pool_path = startup.spec.pool_path;
   former->spec.pool_path = pool_path;
   files->set_group(group_of(former->spec));
   service.task = std::make_unique<Task>(service.loop, std::move(*files), former->spec, startup.original);
   Supervisor::Listening listening;
-  Status done = unless_damaged<void>([&] { return start_adopted(*service.task, *former, listening); });
+  Status done = start_adopted(*service.task, *former, listening);
   if (!done) return refuse(std::move(done).error());
   return open_to_clients(service, std::move(listening), startup);
 }

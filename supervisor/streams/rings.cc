@@ -45,20 +45,9 @@ std::vector<Wanted> wanted_rings(const ring::Geometry& geometry) {
       {taskdir::kIndex, ring::Kind::kIndex, ring::IndexRing::capacity_for(2 * geometry.capacity + messages)}};
 }
 
-uint64_t published_limit(const Json& published, const char* stream) {
-  try {
-    return published.at("streams").at(stream).at("limit").get<uint64_t>();
-  } catch (const Json::exception&) {
-    return 0;
-  }
-}
-
 // What was taken in after the last status is not counted, unless the stream was at its end then.
-void continue_stream(Rings& rings, StreamId stream, const Json& published) {
-  const char* name = stream == StreamId::kData ? "data" : stream == StreamId::kStdout ? "stdout" : "stderr";
-  const Json streams = published.value("streams", Json::object());
-  const Json positions = streams.is_object() ? streams.value(name, Json::object()) : Json::object();
-  if (positions.is_object() && positions.value("eof", Json(false)) == true)
+void continue_stream(Rings& rings, StreamId stream, const taskdir::StreamPart& published) {
+  if (published.positions.eof)
     rings.set_eof(stream, true);
   else
     rings.set_gap(stream);
@@ -84,15 +73,16 @@ Result<std::unique_ptr<Rings>> Rings::create(int directory, const wire::LaunchSp
 }
 
 Result<std::unique_ptr<Rings>> Rings::take_over(int directory, const wire::LaunchSpec& spec,
-                                                const Json& published) {
+                                                const taskdir::StatusDocument& published) {
   if (spec.rings_in_memory) {
     auto rings = create(directory, spec);
     if (!rings) return rings;
-    (*rings)->out.begin_at(published_limit(published, "stdout"));
-    (*rings)->err.begin_at(published_limit(published, "stderr"));
-    (*rings)->data.begin_at(published_limit(published, "data"));
-    for (StreamId stream : kOutputStreams)
-      continue_stream(**rings, stream, published);
+    (*rings)->out.begin_at(published.out.positions.limit);
+    (*rings)->err.begin_at(published.err.positions.limit);
+    (*rings)->data.begin_at(published.data.positions.limit);
+    continue_stream(**rings, StreamId::kStdout, published.out);
+    continue_stream(**rings, StreamId::kStderr, published.err);
+    continue_stream(**rings, StreamId::kData, published.data);
     (*rings)->index.reconcile((*rings)->out, (*rings)->err, (*rings)->data, wall_clock_ns());
     return rings;
   }

@@ -7,7 +7,7 @@
 #include "protocol/ring/byte_ring.h"
 #include "protocol/ring/index_ring.h"
 #include "protocol/ring/message_ring.h"
-#include "protocol/wire/json.h"
+#include "protocol/taskdir/status_document.h"
 #include "protocol/wire/launch.h"
 #include "protocol/wire/result.h"
 
@@ -30,7 +30,7 @@ struct Rings {
   static Result<std::unique_ptr<Rings>> create(int directory, const wire::LaunchSpec& spec);
   /// A dead supervisor's rings; where they were in memory, empty ones that go on at the published offsets.
   static Result<std::unique_ptr<Rings>> take_over(int directory, const wire::LaunchSpec& spec,
-                                                  const Json& published);
+                                                  const taskdir::StatusDocument& published);
 
   ring::Positions positions(StreamId stream) const;
   uint64_t capacity(StreamId stream) const;

@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <vector>
 
-#include "protocol/wire/json.h"
+#include "protocol/taskdir/status_document.h"
 
 namespace bgtask::supervisor {
 
@@ -24,21 +25,15 @@ class ActionLog {
   /// there is no line to be logged.
   bool note(const Actor& actor, const std::string& action, double now);
 
-  /// [{time, uid, pid, action, count}], oldest first; the last kKept of them.
-  Json document() const;
+  /// Oldest first; the last kKept of them.
+  std::vector<taskdir::Action> entries() const { return {entries_.begin(), entries_.end()}; }
   /// Goes on where a former supervisor's document ended.
-  void resume(const Json& document);
+  void resume(const std::vector<taskdir::Action>& former);
 
   static constexpr size_t kKept = 16;
 
  private:
-  struct Entry {
-    double time;  // of the last one counted
-    Actor actor;
-    std::string action;
-    uint64_t count;
-  };
-  std::deque<Entry> entries_;
+  std::deque<taskdir::Action> entries_;
 };
 
 /// "KILL to the group by uid 1000, pid 4711", for the log.

@@ -3,13 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
-#include "protocol/wire/methods.h"
-#include "protocol/wire/signals.h"
 #include "supervisor/processes/process.h"
 #include "supervisor/task/stop_plan.h"
 
@@ -24,124 +20,99 @@ double seconds_of_ticks(uint64_t ticks) {
   return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
-Json position_json(const ring::Positions& positions, uint64_t capacity) {
-  Json position = Json::object();
-  position["start"] = positions.start;
-  position["consumed"] = positions.consumed;
-  position["limit"] = positions.limit;
-  position["lost"] = positions.lost;
-  position["eof"] = positions.eof;
-  position["error"] = positions.error != 0 ? Json(::strerrorname_np(positions.error)) : Json(nullptr);
-  position["gap"] = positions.gap;
-  position["capacity"] = capacity;
-  return position;
-}
-
-Json rusage_json(double user_seconds, double system_seconds, uint64_t max_rss) {
-  Json usage = Json::object();
-  usage["user_seconds"] = user_seconds;
-  usage["system_seconds"] = system_seconds;
-  usage["max_rss"] = max_rss;
-  return usage;
-}
-
 }  // namespace
 
-Json InfoDocument::rusage() const {
+std::optional<taskdir::Usage> InfoDocument::usage() const {
   const auto& usage = sources_.run.usage();
-  if (!usage || sources_.life.alive()) return nullptr;
-  return rusage_json(seconds(usage->ru_utime), seconds(usage->ru_stime),
-                     static_cast<uint64_t>(usage->ru_maxrss) * 1024);
+  if (!usage || sources_.life.alive()) return std::nullopt;
+  return taskdir::Usage{seconds(usage->ru_utime), seconds(usage->ru_stime),
+                        static_cast<uint64_t>(usage->ru_maxrss) * 1024};
 }
 
-Json InfoDocument::supervision() const {
-  return Json{{"boot_id", sources_.identity.boot_id},
-              {"start", sources_.identity.start_ticks},
-              {"child_start", sources_.run.start_ticks()},
-              {"cgroup", sources_.processes.group_path()},
-              {"pipes",
-               {{"stdout", sources_.run.pipe_inode(StreamId::kStdout)},
-                {"stderr", sources_.run.pipe_inode(StreamId::kStderr)}}}};
+taskdir::Supervision InfoDocument::supervision() const {
+  return {.boot_id = sources_.identity.boot_id,
+          .start = sources_.identity.start_ticks,
+          .child_start = sources_.run.start_ticks(),
+          .cgroup = sources_.processes.group_path(),
+          .stdout_pipe = sources_.run.pipe_inode(StreamId::kStdout),
+          .stderr_pipe = sources_.run.pipe_inode(StreamId::kStderr)};
+}
+
+taskdir::StdinPart InfoDocument::in() const {
+  const StdinQueue& queue = sources_.stdin_queue;
+  return {queue.pending(), queue.written(), queue.eof()};
+}
+
+taskdir::StreamPart InfoDocument::out(StreamId stream) const {
+  const Rings& rings = sources_.output->rings();
+  return {rings.positions(stream), rings.capacity(stream)};
 }
 
 Json InfoDocument::stream(int stream) const {
-  if (stream != 0) {
-    auto id = static_cast<StreamId>(stream);
-    const Rings& rings = sources_.output->rings();
-    return position_json(rings.positions(id), rings.capacity(id));
-  }
-  Json info = Json::object();
-  info["pending"] = sources_.stdin_queue.pending();
-  info["written"] = sources_.stdin_queue.written();
-  info["eof"] = sources_.stdin_queue.eof();
-  return info;
+  return stream == 0 ? taskdir::encode(in()) : taskdir::encode(out(static_cast<StreamId>(stream)));
 }
 
-// Member by member: `info` asks for it, and a list of pairs takes four times as long.
-Json InfoDocument::document() const {
+taskdir::StatusDocument InfoDocument::document() const {
   const wire::LaunchSpec& spec = sources_.spec;
   const Lifecycle& life = sources_.life;
   const auto& group = sources_.processes.group;
-  Json command = Json::array();
-  for (const std::string& argument : spec.exec)
-    command.push_back(wire::text_value(argument));
-  Json streams = Json::object();
-  for (int number = 0; number <= 3; ++number)
-    streams[std::string(wire::stream_name(number))] = stream(number);
-  Json document = Json::object();
-  document["pid"] = sources_.identity.id;
-  document["uid"] = ::geteuid();
-  document["version"] = BGTASK_VERSION;
-  document["protocol"] = wire::kProtocolVersion;
-  document["persistent"] = !spec.rings_in_memory;
-  document["on_disk"] = sources_.files.on_disk();
-  document["command"] = std::move(command);
-  document["cwd"] = wire::text_value(spec.cwd);
-  document["meta"] = sources_.meta;
-  document["child_pid"] = life.child() ? Json(*life.child()) : Json(nullptr);
-  document["former_pids"] = sources_.identity.former_ids;
-  document["containment"] = group ? "cgroup" : "sub-reaper";
-  document["memory_limit"] = spec.memory != 0 ? Json(spec.memory) : Json(nullptr);
-  document["cpu_limit"] = spec.cpus != 0 ? Json(spec.cpus) : Json(nullptr);
-  document["oom_kills"] = group ? Json(group->oom_kills()) : Json(nullptr);
-  document["timeout"] = spec.timeout ? Json(*spec.timeout) : Json(nullptr);
-  document["stop_signal"] = wire::signal_name(spec.stop_signal);
-  document["stop_grace"] = spec.stop_grace.value_or(kStopGrace);
-  document["shared_with"] = spec.share_with ? Json(spec.share_with->name) : Json(nullptr);
-  document["actions"] = sources_.actions.document();
-  document["runs"] = life.runs();
-  document["started_at"] = life.started_at();
-  document["ended_at"] = life.ended_at();
-  document["status"] = life.status();
-  document["rusage"] = rusage();
-  document["streams"] = std::move(streams);
+  taskdir::StatusDocument document;
+  document.pid = sources_.identity.id;
+  document.uid = ::geteuid();
+  document.version = BGTASK_VERSION;
+  document.protocol = wire::kProtocolVersion;
+  document.persistent = !spec.rings_in_memory;
+  document.on_disk = sources_.files.on_disk();
+  document.command = spec.exec;
+  document.cwd = spec.cwd;
+  document.meta = sources_.meta;
+  document.child_pid = life.child();
+  document.former_pids = sources_.identity.former_ids;
+  document.in_control_group = group.has_value();
+  if (spec.memory != 0) document.memory_limit = spec.memory;
+  if (spec.cpus != 0) document.cpu_limit = spec.cpus;
+  if (group) document.oom_kills = group->oom_kills();
+  document.timeout = spec.timeout;
+  document.stop_signal = spec.stop_signal;
+  document.stop_grace = spec.stop_grace.value_or(kStopGrace);
+  if (spec.share_with) document.shared_with = spec.share_with->name;
+  document.actions = sources_.actions.entries();
+  document.runs = life.runs();
+  document.started_at = life.started_at();
+  document.ended_at = life.ended_at();
+  document.status = life.status();
+  document.usage = usage();
+  document.in = in();
+  document.out = out(StreamId::kStdout);
+  document.err = out(StreamId::kStderr);
+  document.data = out(StreamId::kData);
   return document;
 }
 
 Json InfoDocument::published() const {
-  Json published = document();
-  published["supervision"] = supervision();
-  return published;
+  taskdir::StatusDocument published = document();
+  published.supervision = supervision();
+  return taskdir::encode(std::move(published));
 }
 
 Json InfoDocument::live(uint64_t clients) const {
   const Lifecycle& life = sources_.life;
-  Json info = document();
+  taskdir::StatusDocument info = document();
   Look look;
   const std::vector<ProcessTree::Member> members = sources_.processes.tree.find(look);
   const auto child = std::find_if(members.begin(), members.end(), [&](const ProcessTree::Member& member) {
     return member.pid == life.child();
   });
   const bool seen = child != members.end();
-  info["descendants"] = look.complete ? Json(members.size() - (seen ? 1 : 0)) : Json(nullptr);
-  info["clients"] = clients;
+  info.live.emplace().clients = clients;
+  if (look.complete) info.live->descendants = members.size() - (seen ? 1 : 0);
   if (life.child()) {
     if (auto stat = seen ? child->stat : process_stat(*life.child())) {
-      info["rusage"] = rusage_json(seconds_of_ticks(stat->user_ticks), seconds_of_ticks(stat->system_ticks),
-                                   peak_memory(*life.child()));
+      info.usage = taskdir::Usage{seconds_of_ticks(stat->user_ticks), seconds_of_ticks(stat->system_ticks),
+                                  peak_memory(*life.child())};
     }
   }
-  return info;
+  return taskdir::encode(std::move(info));
 }
 
 }  // namespace bgtask::supervisor

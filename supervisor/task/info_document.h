@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/taskdir/status_document.h"
 #include "protocol/wire/json.h"
 #include "protocol/wire/launch.h"
 #include "supervisor/streams/output_streams.h"
@@ -46,7 +47,7 @@ class InfoDocument {
   };
   explicit InfoDocument(Sources sources) : sources_(sources) {}
 
-  /// For the status file: with the part "supervision", which only adopters need.
+  /// For the status file: with the part about supervision, which only adopters need.
   Json published() const;
   /// For a client: with what has to be looked up in /proc.
   Json live(uint64_t clients) const;
@@ -54,9 +55,11 @@ class InfoDocument {
   Json stream(int stream) const;
 
  private:
-  Json document() const;
-  Json supervision() const;
-  Json rusage() const;
+  taskdir::StatusDocument document() const;
+  taskdir::Supervision supervision() const;
+  std::optional<taskdir::Usage> usage() const;
+  taskdir::StdinPart in() const;
+  taskdir::StreamPart out(StreamId stream) const;
 
   Sources sources_;
 };

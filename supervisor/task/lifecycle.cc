@@ -2,20 +2,18 @@
 
 #include <sys/wait.h>
 
-#include "protocol/wire/signals.h"
-
 namespace bgtask::supervisor {
 namespace {
 
-const char* state_word(State state) {
+taskdir::State published_state(State state) {
   switch (state) {
     case State::kStarting:
     case State::kRunning:
-      return "running";
+      return taskdir::State::kRunning;
     case State::kPaused:
-      return "paused";
+      return taskdir::State::kPaused;
     case State::kExited:
-      return "exited";
+      return taskdir::State::kExited;
   }
   __builtin_unreachable();
 }
@@ -73,41 +71,33 @@ bool Lifecycle::ended(const Outcome& outcome, double now) {
   return true;
 }
 
-Json Lifecycle::status() const {
-  Json status = Json::object();  // not a list of pairs, which is slow: each reply to a wait has a status
-  status["state"] = state_word(state_);
-  status["running"] = state_ != State::kExited;
-  status["paused"] = state_ == State::kPaused;
-  status["exit_code"] = outcome_.exit_code ? Json(*outcome_.exit_code) : Json(nullptr);
-  status["signal"] = outcome_.signal != 0 ? Json(wire::signal_name(outcome_.signal)) : Json(nullptr);
-  status["core_dumped"] = outcome_.core_dumped;
-  status["reason"] = outcome_.reason.empty() ? Json(nullptr) : Json(outcome_.reason);
-  return status;
+taskdir::RunStatus Lifecycle::status() const {
+  return {.state = published_state(state_),
+          .running = state_ != State::kExited,
+          .paused = state_ == State::kPaused,
+          .exit_code = outcome_.exit_code,
+          .signal = outcome_.signal,
+          .core_dumped = outcome_.core_dumped,
+          .reason = outcome_.reason};
 }
 
-Json Lifecycle::ended_at() const {
-  return state_ == State::kExited ? Json(ended_at_) : Json(nullptr);
+std::optional<double> Lifecycle::ended_at() const {
+  return state_ == State::kExited ? std::optional(ended_at_) : std::nullopt;
 }
 
-Lifecycle Lifecycle::resumed(const Json& info, std::optional<pid_t> child) {
+Lifecycle Lifecycle::resumed(const taskdir::StatusDocument& published, std::optional<pid_t> child) {
+  const taskdir::RunStatus& status = published.status;
   Lifecycle life;
-  life.runs_ = info.value("runs", uint64_t{1});
-  life.started_at_ = info.value("started_at", 0.0);
-  const Json& status = info.at("status");
+  life.runs_ = published.runs;
+  life.started_at_ = published.started_at;
   if (child) {
     life.child_ = child;
-    life.state_ = status.value("paused", false) ? State::kPaused : State::kRunning;
+    life.state_ = status.paused ? State::kPaused : State::kRunning;
     return life;
   }
   life.state_ = State::kExited;
-  const Json& code = status.at("exit_code");
-  const Json& signal = status.at("signal");
-  if (code.is_number_integer()) life.outcome_.exit_code = code.get<int>();
-  if (signal.is_string()) life.outcome_.signal = wire::signal_number(signal).value_or(0);
-  life.outcome_.core_dumped = status.value("core_dumped", false);
-  if (status.at("reason").is_string()) life.outcome_.reason = status.at("reason").get<std::string>();
-  const Json& ended_at = info.at("ended_at");
-  if (ended_at.is_number()) life.ended_at_ = ended_at.get<double>();
+  life.outcome_ = {status.exit_code, status.signal, status.core_dumped, status.reason};
+  life.ended_at_ = published.ended_at.value_or(0);
   return life;
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "protocol/wire/json.h"
+#include "protocol/taskdir/status_document.h"
 
 namespace bgtask::supervisor {
 
@@ -47,13 +47,13 @@ class Lifecycle {
   uint64_t runs() const { return runs_; }
   double started_at() const { return started_at_; }
 
-  /// The "status" part of the info document.
-  Json status() const;
-  /// ended_at, or null.
-  Json ended_at() const;
+  /// The part of the info document about state and end.
+  taskdir::RunStatus status() const;
+  /// Of the latest run; nothing while it lasts.
+  std::optional<double> ended_at() const;
 
   /// Continues what a dead supervisor published.
-  static Lifecycle resumed(const Json& info, std::optional<pid_t> child);
+  static Lifecycle resumed(const taskdir::StatusDocument& published, std::optional<pid_t> child);
 
  private:
   State state_ = State::kStarting;

@@ -18,10 +18,10 @@ io::UniqueFd lock_again(TaskParts& parts) {
   return {};
 }
 
-Status take_over_child(TaskParts& parts, const Json& published) {
+Status take_over_child(TaskParts& parts, const taskdir::StatusDocument& published) {
   auto child = find_published_child(published, parts.identity.boot_id);
   if (!child) return fail(std::move(child).error());
-  const bool was_running = published.at("status").value("running", false);
+  const bool was_running = published.status.running == true;
   // A child that ended without a supervisor has no pid any more, but its end is still to be told.
   std::optional<pid_t> known;
   if (was_running) known = *child ? (*child)->pid : 0;
@@ -35,7 +35,7 @@ Status take_over_child(TaskParts& parts, const Json& published) {
   return {};
 }
 
-void reattach_streams(TaskParts& parts, const Json& published) {
+void reattach_streams(TaskParts& parts, const taskdir::StatusDocument& published) {
   AdoptedStreams streams = recover_streams(parts.life.child(), parts.processes.tree.members(), published);
   auto attach = [&](StreamId stream, io::UniqueFd fd) {
     if (!fd) return;
@@ -49,19 +49,19 @@ void reattach_streams(TaskParts& parts, const Json& published) {
 
 }  // namespace
 
-Status take_over(TaskParts& parts, const Json& published, std::vector<pid_t> former_ids) {
+Status take_over(TaskParts& parts, const taskdir::StatusDocument& published, std::vector<pid_t> former_ids) {
   if (Status ready = parts.prepare(); !ready) return ready;
   parts.identity.former_ids = std::move(former_ids);
   parts.processes.tree.look_everywhere();
   const bool this_boot = same_boot(published, parts.identity.boot_id);
-  if (this_boot) parts.processes.use(ControlGroup::take_over(published["supervision"].value("cgroup", "")));
+  if (this_boot) parts.processes.use(ControlGroup::take_over(published.supervision->cgroup));
   parts.processes.forget_oom_kills();
   auto rings = Rings::take_over(parts.files.directory(), parts.spec, published);
   if (!rings) return fail(std::move(rings).error());
   parts.use(std::move(*rings));
   std::vector<std::string>().swap(parts.spec.env);
-  if (published.contains("meta") && published["meta"].is_object()) parts.meta = published["meta"];
-  parts.actions.resume(published.value("actions", Json::array()));
+  parts.meta = published.meta;
+  parts.actions.resume(published.actions);
   if (Status taken = take_over_child(parts, published); !taken) return taken;
   if (this_boot) reattach_streams(parts, published);
   for (StreamId stream : kOutputStreams)

@@ -10,6 +10,6 @@
 namespace bgtask::supervisor {
 
 /// Takes over rings, state, and the streams of a child that lives, from what the dead supervisor published.
-Status take_over(TaskParts& parts, const Json& published, std::vector<pid_t> former_ids);
+Status take_over(TaskParts& parts, const taskdir::StatusDocument& published, std::vector<pid_t> former_ids);
 
 }  // namespace bgtask::supervisor

@@ -77,7 +77,7 @@ Status Task::publish_started() {
   return written;
 }
 
-Status Task::take_over(const Json& published, std::vector<pid_t> former_ids) {
+Status Task::take_over(const taskdir::StatusDocument& published, std::vector<pid_t> former_ids) {
   Status taken = supervisor::take_over(parts_, published, std::move(former_ids));
   if (taken) publish();
   return taken;

@@ -38,7 +38,7 @@ class Task {
   Status publish_started();
 
   /// Takes over from a dead supervisor: rings, streams of a child that lives, state.
-  Status take_over(const Json& published, std::vector<pid_t> former_ids);
+  Status take_over(const taskdir::StatusDocument& published, std::vector<pid_t> former_ids);
 
   /// Removes its directory.
   Status remove() { return parts_.files.remove(); }
@@ -75,7 +75,7 @@ class Task {
   pid_t id() const { return parts_.identity.id; }
   Json info(uint64_t clients);
   Json stream_info(int stream) const { return parts_.document.stream(stream); }
-  Json status() const { return parts_.life.status(); }
+  Json status() const { return taskdir::encode(parts_.life.status()); }
   const Json& meta() const { return parts_.meta; }
   /// How often the command was started.
   uint64_t runs() const { return parts_.life.runs(); }

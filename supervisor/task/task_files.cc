@@ -16,6 +16,7 @@
 #include "protocol/taskdir/liveness.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/taskdir/removal.h"
+#include "protocol/taskdir/status_document.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/limits.h"
 
@@ -189,8 +190,9 @@ Status TaskFiles::move_aside(const std::string& name) {
     TaskFiles dead;
     dead.directory_ = std::move(*directory);
     if (auto status = dead.read_status()) {
-      (*status)["former_pids"].push_back(std::atoi(name.c_str()));
-      (*status)["pid"] = taskdir::kFirstAsideId + i;
+      std::vector<pid_t> former = taskdir::decode(*status).former_pids;
+      former.push_back(std::atoi(name.c_str()));
+      taskdir::rename_task(*status, taskdir::kFirstAsideId + i, former);
       static_cast<void>(dead.write_status(*status));  // it is found under its new name in any case
     }
     return {};
@@ -203,7 +205,7 @@ Status TaskFiles::write_status(const Json& document) {
 }
 
 Result<Json> TaskFiles::read_status() const {
-  auto text = io::read_file(directory(), taskdir::kStatus, wire::kMaxStatusFile);
+  auto text = io::read_file(directory(), taskdir::kStatus, taskdir::kMaxStatusFile);
   if (!text) return fail(std::move(text).error());
   return wire::decode_json(*text, wire::reply_limits());
 }

@@ -23,7 +23,7 @@ inline constexpr Endpoint kEndpoints[] = {Endpoint::kControl, Endpoint::kRead};
 
 class TaskFiles {
  public:
-  /// "socket" or "read".
+  /// The file name of the endpoint's socket.
   static const char* name_of(Endpoint endpoint);
   /// Makes a directory of that (hidden) name in the pool, with the lock file held. Members of the group, if
   /// there is one, may enter it and read what share() names.
@@ -64,7 +64,7 @@ class TaskFiles {
   Result<Json> read_status() const;
   Status write_launch(std::string_view encoded);
   Result<wire::LaunchSpec> read_launch_spec() const;
-  /// Appends a line to the supervisor's log; a log that has grown long becomes "log.old".
+  /// Appends a line to the supervisor's log; a log that has grown long is renamed (taskdir::kOldLog).
   void log(std::string_view line);
   /// Whether the pool's file system keeps its files on a disk.
   bool on_disk() const;

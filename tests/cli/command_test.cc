@@ -210,7 +210,10 @@ TEST_F(CommandTest, SignalsSayWhatTheySent) {
   EXPECT_EQ(paused.err, "bgtask: paused 1 process of " + pid + "\n");
   EXPECT_EQ(bgtask({"ls", "-q", "--state", "paused"}).out, pid + "\n");
   EXPECT_EQ(bgtask({"resume", pid}).status, 0);
-  const auto killed = bgtask({"kill", "-TERM", pid});
+  EXPECT_EQ(bgtask({"kill", "-s", "sigcont", pid}).err, "bgtask: sent CONT to 1 process of " + pid + "\n")
+      << "names are taken in any case, as the protocol does";
+  EXPECT_EQ(bgtask({"kill", "-s", "terminate", pid}).status, 125);
+  const auto killed = bgtask({"kill", "-term", pid});
   EXPECT_EQ(killed.out, "");
   EXPECT_EQ(killed.err, "bgtask: sent TERM to 1 process of " + pid + "\n");
   EXPECT_EQ(wait(pid), 143);

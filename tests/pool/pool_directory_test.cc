@@ -114,10 +114,40 @@ TEST(MakePool, NothingIsLeftWhereTheOwnerCannotBeSet) {
 
 TEST(OpenPool, UnsafeOnesAreRefused) {
   TempDir dir;
-  EXPECT_EQ(error_of([&] { TaskPool(dir.path() / "none"); }), "not_found");
+  EXPECT_EQ(error_of([&] { TaskPool(dir.path() / "none").spawn({.exec = {"/bin/true"}}); }), "not_found");
   ASSERT_EQ(::mkdir((dir.path() / "open").c_str(), 0700), 0);
   ASSERT_EQ(::chmod((dir.path() / "open").c_str(), 0770), 0);
   EXPECT_EQ(error_of([&] { TaskPool(dir.path() / "open"); }), "unsafe_pool");
+}
+
+TEST(OpenPool, AMissingOneIsEmptyForReadersUntilItIsMade) {
+  TempDir dir;
+  const TaskPool pool(dir.path() / "later");
+  EXPECT_EQ(pool.path(), dir.path() / "later");
+  EXPECT_TRUE(pool.search(Json::object()).empty());
+  EXPECT_TRUE(pool.search([](const Json&) { return true; }).empty());
+  EXPECT_FALSE(pool.task(4711));
+  EXPECT_TRUE(pool.gc().empty());
+  EXPECT_EQ(error_of([&] { pool.adopt(4711); }), "not_found");
+  ASSERT_EQ(::mkdir((dir.path() / "later").c_str(), 0700), 0);
+  ASSERT_EQ(::mkdir((dir.path() / "later/strange").c_str(), 0700), 0);
+  std::vector<SkippedEntry> skipped;
+  EXPECT_TRUE(pool.search(Json::object(), &skipped).empty());
+  EXPECT_EQ(skipped.size(), 1u) << "it is looked for again";
+}
+
+TEST(OpenPool, ALinkIsRefusedNamingTheDirectoryItPointsAt) {
+  TempDir dir;
+  ASSERT_EQ(::mkdir((dir.path() / "real").c_str(), 0700), 0);
+  std::filesystem::create_directory_symlink("real", dir.path() / "link");
+  try {
+    TaskPool pool(dir.path() / "link");
+    FAIL() << "a link is no pool";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), "unsafe_pool");
+    EXPECT_NE(std::string(error.what()).find((dir.path() / "real").string()), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(DefaultPool, TheVariableNamesIt) {
@@ -133,7 +163,7 @@ TEST(DefaultPool, WhatTheVariableNamesIsNotMade) {
   TempDir dir;
   EXPECT_EQ(in_child([&] {
               ::setenv("BGTASK_POOL", (dir.path() / "p").c_str(), 1);
-              return error_of([] { TaskPool::default_pool(); });
+              return error_of([] { TaskPool::default_pool().spawn({.exec = {"/bin/true"}}); });
             }),
             "not_found");
   EXPECT_EQ(facts(dir.path() / "p"), "missing");
@@ -206,7 +236,7 @@ TEST(DefaultPool, AUserWithoutOneIsToldHowToGetOne) {
   EXPECT_EQ(with_own_run([](const auto&) -> std::string {
               become(kSomeUser);
               try {
-                TaskPool::default_pool();
+                TaskPool::default_pool().spawn({.exec = {"/bin/true"}});
               } catch (const Error& error) {
                 bool tells = std::string(error.what()).find("XDG_RUNTIME_DIR") != std::string::npos;
                 return error.code() + (tells ? "" : " without a remedy");

@@ -56,23 +56,18 @@ TEST_F(SupervisorAlive, AnErrorIsNotDead) {
 
 TEST(ChildAlive, AReusedPidIsNotTheChild) {
   Sleeper child;
-  Json status = status_document(10);
-  name_child(status, child.pid());
-  EXPECT_EQ(child_alive(status), true);
-  Json other_start = status;
-  other_start["supervision"]["child_start"] = 1;
-  EXPECT_EQ(child_alive(other_start), false);
-  Json other_boot = status;
-  other_boot["supervision"]["boot_id"] = "00000000-0000-0000-0000-000000000000";
-  EXPECT_EQ(child_alive(other_boot), false);
-  for (const Json& nonsense : {Json(), Json("x"), Json(-1), Json::array()}) {
-    Json wrong = status;
-    wrong["child_pid"] = nonsense;
-    EXPECT_EQ(child_alive(wrong), false);
-    wrong = status;
-    wrong["supervision"] = nonsense;
-    EXPECT_EQ(child_alive(wrong), false);
-  }
+  Json document = status_document(10);
+  name_child(document, child.pid());
+  const StatusDocument status = decode(document);
+  EXPECT_EQ(child_alive(status.child_pid, status.supervision), true);
+  StatusDocument other_start = status;
+  other_start.supervision->child_start = 1;
+  EXPECT_EQ(child_alive(status.child_pid, other_start.supervision), false);
+  StatusDocument other_boot = status;
+  other_boot.supervision->boot_id = "00000000-0000-0000-0000-000000000000";
+  EXPECT_EQ(child_alive(status.child_pid, other_boot.supervision), false);
+  EXPECT_EQ(child_alive(std::nullopt, status.supervision), false);
+  EXPECT_EQ(child_alive(status.child_pid, std::nullopt), false);
 }
 
 class TakeLock : public test::PoolTest {

@@ -160,12 +160,14 @@ struct SkippedEntry {
 /// task.pause(); \endcode
 class TaskPool {
  public:
-  /// Opens a pool. \throws Error not_found, unsafe_pool (a symlink, not a directory, not the caller's or
-  /// root's, or writable by group or others), denied
+  /// Opens a pool. A missing pool is empty for search(), task() and gc(), and is looked for again at each
+  /// use; spawn() and adopt() throw not_found. \throws Error unsafe_pool (a symlink, not a directory, not the
+  /// caller's or root's, or writable by group or others), denied
   explicit TaskPool(std::filesystem::path path, PoolOptions options = {});
   /// The pool named by $BGTASK_POOL, else for root /var/run/bgtask, for others $XDG_RUNTIME_DIR/bgtask, else
-  /// /var/run/bgtask/UID. The first two are made if they are missing.
-  /// \throws Error as the constructor; not_found says how to get one
+  /// /run/user/UID/bgtask where /run/user/UID is the caller's, else /var/run/bgtask/UID. What $BGTASK_POOL
+  /// names and /var/run/bgtask/UID are not made; spawn()'s not_found says how to get one. \throws as the
+  /// constructor
   static TaskPool default_pool(PoolOptions options = {});
 
   /// Starts a command. Returns when its exec has succeeded. Does not copy the caller's memory and does not

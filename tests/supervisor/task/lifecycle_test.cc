@@ -23,18 +23,16 @@ TEST(Lifecycle, ARunFromStartToEnd) {
   Lifecycle life;
   EXPECT_TRUE(life.started(42, 10));
   EXPECT_EQ(life.child(), 42);
-  EXPECT_EQ(life.status()["state"], "running");
-  EXPECT_TRUE(life.ended_at().is_null());
+  EXPECT_EQ(life.status().state, taskdir::State::kRunning);
+  EXPECT_FALSE(life.ended_at());
   EXPECT_TRUE(life.ended(exit_with(3), 20));
   EXPECT_FALSE(life.child());
   EXPECT_EQ(life.ended_at(), 20.0);
-  EXPECT_EQ(life.status(), (Json{{"state", "exited"},
-                                 {"running", false},
-                                 {"paused", false},
-                                 {"exit_code", 3},
-                                 {"signal", nullptr},
-                                 {"core_dumped", false},
-                                 {"reason", nullptr}}));
+  taskdir::RunStatus expected;
+  expected.state = taskdir::State::kExited;
+  expected.running = false;
+  expected.exit_code = 3;
+  EXPECT_EQ(life.status(), expected);
 }
 
 TEST(Lifecycle, PausedStillRuns) {
@@ -42,9 +40,9 @@ TEST(Lifecycle, PausedStillRuns) {
   life.started(42, 10);
   EXPECT_TRUE(life.stopped());
   EXPECT_FALSE(life.stopped()) << "reports may come twice";
-  EXPECT_EQ(life.status()["state"], "paused");
-  EXPECT_EQ(life.status()["running"], true);
-  EXPECT_EQ(life.status()["paused"], true);
+  EXPECT_EQ(life.status().state, taskdir::State::kPaused);
+  EXPECT_EQ(life.status().running, true);
+  EXPECT_TRUE(life.status().paused);
   EXPECT_TRUE(life.continued());
   EXPECT_FALSE(life.continued());
 }
@@ -54,16 +52,16 @@ TEST(Lifecycle, APausedTaskCanEnd) {
   life.started(42, 10);
   life.stopped();
   EXPECT_TRUE(life.ended(Outcome{{}, 15, false, ""}, 11));
-  EXPECT_EQ(life.status()["paused"], false);
-  EXPECT_EQ(life.status()["signal"], "TERM");
-  EXPECT_TRUE(life.status()["exit_code"].is_null());
+  EXPECT_FALSE(life.status().paused);
+  EXPECT_EQ(life.status().signal, 15);
+  EXPECT_FALSE(life.status().exit_code);
 }
 
 TEST(Lifecycle, LateReportsAfterTheEndChangeNothing) {
   Lifecycle life;
   life.started(42, 10);
   life.ended(exit_with(0), 11);
-  Json before = life.status();
+  const taskdir::RunStatus before = life.status();
   EXPECT_FALSE(life.stopped());
   EXPECT_FALSE(life.continued());
   EXPECT_FALSE(life.ended(exit_with(9), 12));
@@ -78,7 +76,7 @@ TEST(Lifecycle, RestartCountsRunsAndForgetsTheOutcome) {
   EXPECT_TRUE(life.started(44, 12));
   EXPECT_EQ(life.runs(), 2u);
   EXPECT_EQ(life.started_at(), 12);
-  EXPECT_TRUE(life.status()["exit_code"].is_null());
+  EXPECT_FALSE(life.status().exit_code);
 }
 
 TEST(LifecycleTest, RequestedEndGivesTheReason) {
@@ -97,14 +95,14 @@ TEST(LifecycleTest, RequestedEndGivesTheReason) {
     Lifecycle life;
     life.started(42, 10);
     life.end_requested(c.requested);
-    EXPECT_TRUE(life.status()["reason"].is_null()) << "it runs";
+    EXPECT_TRUE(life.status().reason.empty()) << "it runs";
     life.reaped();
     life.end_requested("too late");
     life.ended(c.outcome, 11);
-    EXPECT_EQ(life.status()["reason"], c.reason);
+    EXPECT_EQ(life.status().reason, c.reason);
     life.started(43, 12);
     life.ended(exit_with(1), 13);
-    EXPECT_TRUE(life.status()["reason"].is_null()) << "a request counts for its run only";
+    EXPECT_TRUE(life.status().reason.empty()) << "a request counts for its run only";
   }
 }
 
@@ -114,7 +112,7 @@ TEST(LifecycleTest, OfSeveralRequestsTheFirstGivesTheReason) {
   life.end_requested("timeout");
   life.end_requested("stopped");
   life.ended(exit_with(0), 11);
-  EXPECT_EQ(life.status()["reason"], "timeout");
+  EXPECT_EQ(life.status().reason, "timeout");
 }
 
 TEST(Lifecycle, WaitStatuses) {
@@ -127,13 +125,15 @@ TEST(Lifecycle, ResumedFromWhatWasPublished) {
   Lifecycle life;
   life.started(42, 10);
   life.stopped();
-  Json info{{"runs", 1}, {"started_at", 10.0}, {"ended_at", life.ended_at()}, {"status", life.status()}};
+  taskdir::StatusDocument info;
+  info.started_at = 10;
+  info.status = life.status();
   Lifecycle again = Lifecycle::resumed(info, 42);
   EXPECT_EQ(again.state(), State::kPaused);
   EXPECT_EQ(again.child(), 42);
   life.ended(Outcome{{}, 6, true, ""}, 30);
-  info["status"] = life.status();
-  info["ended_at"] = life.ended_at();
+  info.status = life.status();
+  info.ended_at = life.ended_at();
   again = Lifecycle::resumed(info, std::nullopt);
   EXPECT_EQ(again.status(), life.status());
   EXPECT_EQ(again.ended_at(), 30.0);
