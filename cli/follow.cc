@@ -119,17 +119,31 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void say_loss(const std::string& stream, std::uint64_t amount) {
-  if (amount == 0) return;
-  const std::string unit = stream == "data" ? "message" : "byte";
-  say(std::to_string(amount) + " " + unit + (amount == 1 ? "" : "s") + " of " + stream +
-      (amount == 1 ? " is gone" : " are gone"));
+void say_gap(const OutputGap& gap) {
+  std::string streams;
+  const auto add = [&streams](bool marked, const char* stream) {
+    if (marked) streams += (streams.empty() ? "" : ", ") + std::string(stream);
+  };
+  add(gap.out, "stdout");
+  add(gap.err, "stderr");
+  add(gap.data, "data");
+  if (streams.empty()) return;
+  say("more of " + streams + " may be missing: the task ran on for a time after its supervisor had died");
 }
 
-void say_loss(const OutputLoss& loss) {
-  say_loss("stdout", loss.out);
-  say_loss("stderr", loss.err);
-  say_loss("data", loss.data);
+void say_missing(const std::string& stream, std::uint64_t lost, std::uint64_t taken) {
+  const auto amount_of = [&stream](std::uint64_t amount) {
+    const std::string unit = stream == "data" ? "message" : "byte";
+    return std::to_string(amount) + " " + unit + (amount == 1 ? "" : "s") + " of " + stream;
+  };
+  if (taken > 0) say(amount_of(taken) + (taken == 1 ? " has been read already" : " have been read already"));
+  if (lost > 0) say(amount_of(lost) + (lost == 1 ? " is gone" : " are gone"));
+}
+
+void say_missing(const OutputLoss& lost, const OutputLoss& taken) {
+  say_missing("stdout", lost.out, taken.out);
+  say_missing("stderr", lost.err, taken.err);
+  say_missing("data", lost.data, taken.data);
 }
 
 }  // namespace bgtask::cli

@@ -85,9 +85,12 @@ class Follower {
 /// As many descriptors as this process may have: one is needed for each task that is followed.
 void raise_descriptor_limit();
 
-/// "123 bytes of stdout are gone" on stderr, for each stream that lost something.
-void say_loss(const OutputLoss& loss);
+/// On stderr, for each stream: "123 bytes of stdout are gone", or "… have been read already" where a
+/// consuming read took them.
+void say_missing(const OutputLoss& lost, const OutputLoss& taken);
 /// The same for one stream.
-void say_loss(const std::string& stream, std::uint64_t amount);
+void say_missing(const std::string& stream, std::uint64_t lost, std::uint64_t taken);
+/// "more of stdout may be missing: …" for the streams that are marked.
+void say_gap(const OutputGap& gap);
 
 }  // namespace bgtask::cli

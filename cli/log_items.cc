@@ -47,12 +47,16 @@ std::vector<LogItem> LineSplitter::finish() {
   for (auto& [stream, line] : std::exchange(unfinished_, {})) {
     if (!line.text.empty()) lines.push_back(line);
   }
-  std::sort(lines.begin(), lines.end(), [](const LogItem& a, const LogItem& b) { return a.seq < b.seq; });
+  // What has no time (any more) is older than what has, whatever its seq.
+  std::sort(lines.begin(), lines.end(), [](const LogItem& a, const LogItem& b) {
+    return std::pair(a.time != 0, a.seq) < std::pair(b.time != 0, b.seq);
+  });
   return lines;
 }
 
 bool LogFilter::admits(const LogItem& item) const {
-  return item.time >= since && item.time <= until && (!expression || expression->matches(item.text));
+  return (item.time == 0 || item.time >= since) && item.time <= until &&
+         (!expression || expression->matches(item.text));
 }
 
 }  // namespace bgtask::cli

@@ -17,7 +17,7 @@ namespace bgtask::cli {
 /// A line with its newline, or a whole chunk.
 struct LogItem {
   std::uint64_t seq = 0;  ///< of the chunk in which it began
-  double time = 0;        ///< likewise
+  double time = 0;        ///< likewise; 0: not known
   std::string stream;
   std::uint64_t offset = 0;
   std::string text;

@@ -12,8 +12,11 @@ namespace {
 
 Json as_json(std::uint64_t seq, double time, const std::string& stream, std::uint64_t offset,
              const std::string& data) {
-  return {
-      {"seq", seq}, {"time", time}, {"stream", stream}, {"offset", offset}, {"data", bytes_as_json(data)}};
+  return {{"seq", seq},
+          {"time", time != 0 ? Json(time) : Json(nullptr)},
+          {"stream", stream},
+          {"offset", offset},
+          {"data", bytes_as_json(data)}};
 }
 
 }  // namespace
@@ -73,6 +76,7 @@ bool LogPrinter::end_of_past() {
       take_item(std::move(item));
     lines_ = false;
   }
+  settle_undated(true);
   past_ = false;
   // An unfinished line is the last one, and is printed once it is complete.
   const std::size_t to_come = style_.filter.expression ? 0 : splitter_.unfinished();
@@ -99,6 +103,22 @@ void LogPrinter::finish() {
 }
 
 void LogPrinter::take_item(LogItem item) {
+  if (item.time == 0 && past_ && style_.filter.since > 0) {
+    undated_.push_back(std::move(item));
+    return;
+  }
+  settle_undated(item.time >= style_.filter.since);
+  admit(std::move(item));
+}
+
+// What has no time was written before what follows it.
+void LogPrinter::settle_undated(bool show) {
+  for (auto& item : std::exchange(undated_, {})) {
+    if (show) admit(std::move(item));
+  }
+}
+
+void LogPrinter::admit(LogItem item) {
   if (item.time > style_.filter.until) done_ = true;
   if (!style_.filter.admits(item)) return;
   if (!past_ || !style_.tail) {
@@ -126,7 +146,7 @@ void LogPrinter::print_line(Sink& sink, const LogItem& item) {
   if (item.begins) {
     if (!sink.at_line_start) sink.text += '\n';
     sink.text += style_.prefix;
-    if (style_.timestamps) sink.text += local_time(item.time) + " ";
+    if (style_.timestamps) sink.text += item.time != 0 ? local_time(item.time) + " " : "- ";
   }
   const bool collapse = sink.target.collapse || style_.collapse_lines;
   sink.text += harmless(sink, item.stream, collapse ? last_state(item.text) : item.text);

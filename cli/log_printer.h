@@ -73,6 +73,8 @@ class LogPrinter {
 
   bool may_pass_after_tail() const;
   void take_item(LogItem item);
+  void admit(LogItem item);
+  void settle_undated(bool show);
   void print(const LogItem& item);
   void print_line(Sink& sink, const LogItem& item);
   void pass_through(const OutputChunk& chunk);
@@ -87,6 +89,7 @@ class LogPrinter {
   std::uint64_t printed_ = 0;
   LineSplitter splitter_;
   std::deque<LogItem> tail_;
+  std::deque<LogItem> undated_;  // until the time of what follows tells whether they are `since` then
   Sink out_, err_;
 };
 

@@ -66,7 +66,7 @@ class Stay {
   }
 
   bool print(const Output& output) {
-    say_loss(output.lost);
+    say_missing(output.lost, output.taken);
     for (const auto& chunk : output.chunks) {
       if (chunk.stream != "data") printer_.take(chunk);
     }

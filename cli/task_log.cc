@@ -35,25 +35,36 @@ class Past {
   std::map<std::string, std::uint64_t> limits_;
 };
 
+// False as soon as `take` says so; the cursor is then after what it took last.
+bool take_all(const Output& output, OutputOptions& options,
+              const std::function<bool(const OutputChunk&)>& take) {
+  for (const auto& chunk : output.chunks) {
+    options.cursor = chunk.seq + 1;
+    options.offsets.reset();
+    if (!take(chunk)) return false;
+  }
+  options.cursor = output.next;
+  options.offsets = output.offsets;
+  return true;
+}
+
 }  // namespace
 
 bool read_past(Task& task, OutputOptions& options, const std::function<bool(const OutputChunk&)>& take,
-               const std::function<void(const OutputLoss&)>& loss) {
+               const std::function<void(const Output&)>& miss) {
   const Past past(task, options.streams);
   OutputOptions page = options;
   page.max_bytes = page_size();
   while (true) {
     const Output output = task.output(page);
-    loss(output.lost);
-    for (const auto& chunk : output.chunks) {
-      if (!past.contains(chunk)) return true;
-      options.cursor = chunk.seq + 1;
-      if (!take(chunk)) return false;
-    }
-    options.cursor = output.next;
-    // Without a chunk and without a loss there was only what was not asked for, and that may never end.
-    if (output.next == page.cursor || (output.chunks.empty() && !output.lost.any())) return true;
+    miss(output);
+    if (!take_all(output, options, take)) return false;
+    const bool is_past = std::all_of(output.chunks.begin(), output.chunks.end(),
+                                     [&](const OutputChunk& chunk) { return past.contains(chunk); });
+    // Of an empty page there was only what was not asked for, and that may never end.
+    if (output.next == page.cursor || output.empty() || !is_past) return true;
     page.cursor = output.next;
+    page.offsets = output.offsets;
   }
 }
 
@@ -85,9 +96,10 @@ std::vector<std::string> log_names(const std::vector<Task>& tasks) {
   return names;
 }
 
-TaskLog::TaskLog(const Task& task, LogStyle style, std::vector<std::string> streams, std::uint64_t cursor)
+TaskLog::TaskLog(const Task& task, LogStyle style, std::vector<std::string> streams, const CursorMark& mark)
     : task_(task), style_(std::move(style)), printer_(style_) {
-  options_.cursor = cursor;
+  options_.cursor = mark.cursor;
+  options_.offsets = mark.offsets;
   options_.streams = std::move(streams);
   options_.joined = !style_.needs_pieces();
 }
@@ -95,17 +107,33 @@ TaskLog::TaskLog(const Task& task, LogStyle style, std::vector<std::string> stre
 bool TaskLog::show_past() {
   return read_past(
       task_, options_, [this](const OutputChunk& chunk) { return printer_.take(chunk); },
-      [](const OutputLoss& lost) { say_loss(lost); });
+      [this](const Output& output) {
+        say_missing(output.lost, output.taken);
+        gap_ = output.gap;
+      });
 }
 
 bool TaskLog::take(const Output& output) {
-  say_loss(output.lost);
-  for (const auto& chunk : output.chunks) {
-    options_.cursor = chunk.seq + 1;
-    if (!printer_.take(chunk)) return false;
+  say_missing(output.lost, output.taken);
+  return take_all(output, options_, [this](const OutputChunk& chunk) { return printer_.take(chunk); });
+}
+
+void TaskLog::look_for_gap() {
+  try {
+    gap_ = task_.output(options_).gap;
+  } catch (const Error&) {
+    // Deleted meanwhile.
   }
-  options_.cursor = output.next;
-  return true;
+}
+
+void TaskLog::finish() {
+  printer_.finish();
+  const auto shown = [this](const char* stream) {
+    return std::find(options_.streams.begin(), options_.streams.end(), stream) != options_.streams.end();
+  };
+  say_gap({.out = gap_.out && shown("stdout"),
+           .err = gap_.err && shown("stderr"),
+           .data = gap_.data && shown("data")});
 }
 
 }  // namespace bgtask::cli

@@ -52,6 +52,10 @@ std::vector<std::string> streams_named(const std::string& text) {
   throw UsageError("'" + text + "' is not out, err, data or all");
 }
 
+Json by_stream(const OutputLoss& loss) {
+  return {{"stdout", loss.out}, {"stderr", loss.err}, {"data", loss.data}};
+}
+
 class LogsVerb : public Verb {
  public:
   explicit LogsVerb(bool follow) : follow_(follow) {}
@@ -159,7 +163,7 @@ class LogsVerb : public Verb {
   void show_range(const Task& task) const {
     const std::string name = streams_.size() == 1 ? streams_[0] : "stdout";
     const auto result = task.stream(name).peek(range_->begin, range_->end);
-    say_loss(name, result.missed);
+    say_missing(name, result.missed - result.taken, result.taken);
     if (!style_.out.harmless) {
       write_stdout(result.data);
       return;
@@ -183,8 +187,8 @@ class LogsVerb : public Verb {
     return styles;
   }
 
-  std::uint64_t first_cursor() const {
-    return cursor_file_.empty() ? after_.value_or(0) : read_cursor_file(cursor_file_);
+  CursorMark first_cursor() const {
+    return cursor_file_.empty() ? CursorMark{after_.value_or(0), {}} : read_cursor_file(cursor_file_);
   }
 
   // One after the other, each with its connection and descriptors gone before the next.
@@ -234,7 +238,8 @@ class LogsVerb : public Verb {
             if (log.settled()) save_cursor(log);
             return more;
           },
-          [&status](Task& task, const TaskEnd& end) {
+          [&status, &log](Task& task, const TaskEnd& end) {
+            if (end.kind == TaskEnd::Kind::kLost) log.look_for_gap();
             if (end.kind != TaskEnd::Kind::kGone || end.error.code() == "not_found") return;
             say_failure(task.pid(), end.error);
             status = kExitFailure;
@@ -252,31 +257,35 @@ class LogsVerb : public Verb {
 
   void close(const TaskLog& log) const {
     save_cursor(log);
-    if (show_cursor_) say("cursor " + std::to_string(log.cursor()));
+    if (show_cursor_) say("cursor " + std::to_string(log.mark().cursor));
   }
 
   // What has been printed is printed: from here on a crash would show nothing twice.
   void save_cursor(const TaskLog& log) const {
-    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, log.cursor());
+    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, log.mark());
   }
 
   void show_document(Task& task) const {
     Json chunks = Json::array();
-    OutputLoss sum;
-    OutputOptions options{.cursor = first_cursor(), .streams = streams_};
+    OutputLoss lost, taken;
+    const CursorMark mark = first_cursor();
+    OutputOptions options{.cursor = mark.cursor, .streams = streams_, .offsets = mark.offsets};
     const auto keep = [&](const OutputChunk& chunk) {
       chunks.push_back(chunk_as_json(chunk));
       return true;
     };
-    read_past(task, options, keep, [&](const OutputLoss& lost) {
-      sum.out += lost.out;
-      sum.err += lost.err;
-      sum.data += lost.data;
+    OutputGap gap;
+    read_past(task, options, keep, [&](const Output& output) {
+      lost += output.lost;
+      taken += output.taken;
+      gap = output.gap;
     });
-    say_loss(sum);
-    const Json lost = {{"stdout", sum.out}, {"stderr", sum.err}, {"data", sum.data}};
-    write_stdout(json_text({{"chunks", chunks}, {"next", options.cursor}, {"lost", lost}}) + "\n");
-    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, options.cursor);
+    say_missing(lost, taken);
+    say_gap(gap);
+    const Json document = {
+        {"chunks", chunks}, {"next", options.cursor}, {"lost", by_stream(lost)}, {"taken", by_stream(taken)}};
+    write_stdout(json_text(document) + "\n");
+    if (!cursor_file_.empty()) write_cursor_file(cursor_file_, {options.cursor, options.offsets});
     if (show_cursor_) say("cursor " + std::to_string(options.cursor));
   }
 

@@ -21,7 +21,8 @@ Json as_json(const ReadResult& result) {
   return {{"offset", result.offset},     {"data", bytes_as_json(result.data)},
           {"missed", result.missed},     {"start", result.start},
           {"consumed", result.consumed}, {"limit", result.limit},
-          {"lost", result.lost},         {"eof", result.eof}};
+          {"lost", result.lost},         {"eof", result.eof},
+          {"taken", result.taken}};
 }
 
 Json as_json(const MessagesResult& result) {
@@ -30,52 +31,9 @@ Json as_json(const MessagesResult& result) {
     messages.push_back(
         {{"offset", message.offset}, {"time", message.time}, {"data", bytes_as_json(message.data)}});
   }
-  return {{"offset", result.offset},     {"messages", messages},
-          {"missed", result.missed},     {"start", result.start},
-          {"consumed", result.consumed}, {"limit", result.limit},
-          {"lost", result.lost},         {"eof", result.eof}};
-}
-
-std::string bytes_of(const Json& data) {
-  if (!data.is_binary()) return data.get<std::string>();
-  const auto& bytes = data.get_binary();
-  return std::string(bytes.begin(), bytes.end());
-}
-
-// Takes `count` bytes or messages from the first unconsumed one on. The supervisor is asked, not told, where
-// that is: of two readers at the same time each byte goes to one. Replies are pages, so it takes several for
-// a large count.
-Json take_count(Task& task, const std::string& stream, std::uint64_t count) {
-  const bool is_data = stream == "data";
-  Json all;
-  std::string bytes;
-  Json messages = Json::array();
-  std::uint64_t missed = 0;
-  std::uint64_t got = 0;
-  while (true) {
-    const Json page = task.call("read", {{"stream", stream}, {"count", count - got}});
-    const auto offset = all.is_null() ? page.at("offset") : all.at("offset");
-    all = page;
-    all["offset"] = offset;
-    missed += page.at("missed").get<std::uint64_t>();
-    const std::uint64_t before = got;
-    if (is_data) {
-      for (const auto& message : page.at("messages"))
-        messages.push_back(message);
-      got = messages.size();
-    } else {
-      bytes += bytes_of(page.at("data"));
-      got = bytes.size();
-    }
-    if (got == before || got >= count) break;
-  }
-  all["missed"] = missed;
-  if (is_data) {
-    all["messages"] = std::move(messages);
-  } else {
-    all["data"] = Json::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()));
-  }
-  return all;
+  return {{"offset", result.offset}, {"messages", messages},        {"missed", result.missed},
+          {"start", result.start},   {"consumed", result.consumed}, {"limit", result.limit},
+          {"lost", result.lost},     {"eof", result.eof},           {"taken", result.taken}};
 }
 
 class ReadVerb : public Verb {
@@ -105,9 +63,7 @@ class ReadVerb : public Verb {
     if (peek_ && discard_) throw UsageError("read: --peek and --discard exclude each other");
     Task task = select_one(session, selector_);
     const Stream stream = task.stream(stream_);
-    if (count_ && !offset_ && !peek_ && !discard_ && !is_lost(task)) {
-      print(take_count(task, stream_, std::min(*count_, kLargestOffset)));
-    } else if (discard_) {
+    if (discard_) {
       discard(stream);
     } else if (stream_ == "data") {
       print(messages(stream));
@@ -136,18 +92,18 @@ class ReadVerb : public Verb {
     return count_ ? std::optional(begin + std::min(*count_, kLargestOffset - std::min(begin, kLargestOffset)))
                   : std::nullopt;
   }
-  // Where there is no supervisor to ask, nobody consumes either.
-  static bool is_lost(const Task& task) { return task.snapshot().at("status").value("state", "") == "lost"; }
   bool is_whole() const { return !offset_ && !count_; }
 
   ReadResult bytes(const Stream& stream) const {
     if (is_whole()) return peek_ ? stream.peek() : stream.read();
+    if (!offset_ && !peek_) return stream.take(*count_);
     const auto first = begin(stream);
     return peek_ ? stream.peek(first, end(first)) : stream.read(first, end(first));
   }
 
   MessagesResult messages(const Stream& stream) const {
     if (is_whole()) return peek_ ? stream.peek_messages() : stream.messages();
+    if (!offset_ && !peek_) return stream.take_messages(*count_);
     const auto first = begin(stream);
     return peek_ ? stream.peek_messages(first, end(first)) : stream.messages(first, end(first));
   }
@@ -157,33 +113,23 @@ class ReadVerb : public Verb {
     if (format_ == "json") print(result);
   }
 
-  void print(const Json& reply) const {
-    say_loss(stream_, reply.at("missed").get<std::uint64_t>());
-    if (format_ == "json") {
-      Json shown = reply;
-      if (shown.contains("data")) shown["data"] = bytes_as_json(bytes_of(reply.at("data")));
-      write_stdout(json_text(shown) + "\n");
-    } else if (stream_ == "data") {
-      std::string text;
-      for (const auto& message : reply.at("messages"))
-        text += as_line(bytes_of(message.at("data")));
-      write_output(text);
-    } else {
-      write_output(bytes_of(reply.at("data")));
-    }
-  }
-
   static std::string as_line(const std::string& message) {
     return message + (message.ends_with('\n') ? "" : "\n");
   }
 
   void print(const ReadResult& result) const {
-    say_loss(stream_, result.missed);
+    say_missing(stream_, result.missed - result.taken, result.taken);
+    say_gap({.out = result.gap && stream_ == "stdout",
+             .err = result.gap && stream_ == "stderr",
+             .data = result.gap && stream_ == "data"});
     format_ == "json" ? write_stdout(json_text(as_json(result)) + "\n") : write_output(result.data);
   }
 
   void print(const MessagesResult& result) const {
-    say_loss(stream_, result.missed);
+    say_missing(stream_, result.missed - result.taken, result.taken);
+    say_gap({.out = result.gap && stream_ == "stdout",
+             .err = result.gap && stream_ == "stderr",
+             .data = result.gap && stream_ == "data"});
     if (format_ == "json") {
       write_stdout(json_text(as_json(result)) + "\n");
       return;

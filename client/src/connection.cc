@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -42,7 +43,7 @@ int open_process(pid_t pid) {
   return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }
 
-bool readable(int fd, Deadline deadline) {
+bool wait_until_readable(int fd, Deadline deadline) {
   pollfd entry{fd, POLLIN, 0};
   for (;;) {
     const int ready = ::poll(&entry, 1, deadline.poll_timeout());
@@ -53,6 +54,11 @@ bool readable(int fd, Deadline deadline) {
 }
 
 }  // namespace
+
+bool has_hung_up(int fd) {
+  pollfd entry{fd, 0, 0};
+  return fd >= 0 && ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP)) != 0;
+}
 
 Connection::Connection(io::UniqueFd socket, io::UniqueFd supervisor)
     : socket_(std::move(socket)), supervisor_(std::move(supervisor)), session_(kMaxFrame) {}
@@ -71,7 +77,7 @@ bool Connection::hung_up() const {
 }
 
 bool Connection::wait_for_exit(Deadline deadline) const {
-  return supervisor_ && readable(supervisor_.get(), deadline);
+  return supervisor_ && wait_until_readable(supervisor_.get(), deadline);
 }
 
 Result<Json> Connection::call(std::string_view method, Json& params, Deadline deadline,
@@ -122,6 +128,11 @@ Result<Json> Connection::exchange(std::int64_t id, Deadline deadline, const Even
       return fail(ErrorCode::kUnresponsive, "no answer in time");
     }
     if (!session_.has_unsent()) {
+      if (hangup_of_ >= 0 && !readable(deadline)) {
+        if (!has_hung_up(hangup_of_)) continue;
+        state_ = State::kAbandoned;
+        return fail(ErrorCode::kUnresponsive, "given up: the reader of the output has gone");
+      }
       receive_some(deadline);
       continue;
     }
@@ -130,6 +141,14 @@ Result<Json> Connection::exchange(std::int64_t id, Deadline deadline, const Even
     if ((entry.revents & POLLOUT) != 0) send_some();
     if ((entry.revents & ~POLLOUT) != 0) receive_some(deadline);
   }
+}
+
+// Waits as receive_some() does, and for the hangup besides. False if there is nothing to receive.
+bool Connection::readable(Deadline deadline) {
+  pollfd entries[] = {{socket_.get(), POLLIN, 0}, {hangup_of_, 0, 0}};
+  if (::poll(entries, std::size(entries), deadline.poll_timeout()) <= 0) return false;
+  if ((entries[1].revents & POLLNVAL) != 0) hangup_of_ = -1;  // not open: it would wake us for ever
+  return entries[0].revents != 0;
 }
 
 // A limit of the socket instead of poll(2), which would be one call more for each reply, and a dearer timer.

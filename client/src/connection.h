@@ -18,6 +18,10 @@
 
 namespace bgtask {
 
+/// Whether nobody will read what is written to `fd`: it is a pipe or socket whose other end is closed, or a
+/// terminal that has hung up. Not so for -1 and descriptors that are not open.
+bool has_hung_up(int fd);
+
 class Connection {
  public:
   /// Takes the `params` of an event that came before the reply; a failure ends the call with it.
@@ -46,6 +50,9 @@ class Connection {
                                   Deadline deadline);
   Result<Json> answer(std::int64_t id, Deadline deadline);
 
+  /// From now on calls that wait end when `fd` has hung up: then the connection is abandoned. -1: none.
+  void give_up_on_hangup_of(int fd) { hangup_of_ = fd; }
+
   State state() const { return state_; }
   /// Whether the other end has closed (asked before a call, so that one may not fail for an old connection's
   /// sake).
@@ -59,6 +66,7 @@ class Connection {
   Result<Json> exchange(std::int64_t id, Deadline deadline, const EventHandler& on_event);
   void send_some();
   void receive_some(Deadline deadline);
+  bool readable(Deadline deadline);
   void limit_receiving(Deadline deadline);
   std::optional<Result<Json>> take_reply(std::int64_t id, const EventHandler& on_event);
 
@@ -66,6 +74,7 @@ class Connection {
   io::UniqueFd supervisor_;  // pidfd; none where the kernel refused one
   ClientSession session_;
   int receive_limit_ms_ = -1;
+  int hangup_of_ = -1;
   bool at_end_ = false;  // the peer will send nothing more
   State state_ = State::kOpen;
 };

@@ -23,6 +23,11 @@ bool Deadline::passed() const {
   return when_ != Clock::time_point::max() && Clock::now() >= when_;
 }
 
+Seconds Deadline::left() const {
+  if (when_ == Clock::time_point::max()) return kForever;
+  return std::max(Seconds::zero(), Seconds(when_ - Clock::now()));
+}
+
 int Deadline::poll_timeout() const {
   if (when_ == Clock::time_point::max()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(when_ - Clock::now()).count();

@@ -14,6 +14,7 @@ class Deadline {
   static Deadline after(Seconds time);
 
   bool passed() const;
+  Seconds left() const;  ///< not negative
   /// For poll(2): milliseconds left, rounded up; -1 for "no limit".
   int poll_timeout() const;
 

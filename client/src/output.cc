@@ -8,7 +8,7 @@
 
 #include "client/src/replies.h"
 #include "client/src/stream_names.h"
-#include "client/src/waiting.h"
+#include "client/src/uncounted_loss.h"
 #include "protocol/ring/format.h"
 #include "protocol/wire/messages.h"
 
@@ -29,25 +29,11 @@ std::uint64_t bytes_in(const Output& output) {
 
 void append(Output& output, Output more) {
   std::move(more.chunks.begin(), more.chunks.end(), std::back_inserter(output.chunks));
-  output.lost.out += more.lost.out;
-  output.lost.err += more.lost.err;
-  output.lost.data += more.lost.data;
+  output.lost += more.lost;
+  output.taken += more.taken;
   output.next = more.next;
+  output.offsets = more.offsets;
   output.eof = more.eof;
-}
-
-bool is_end_of_task(const Failure& failure) {
-  return failure.code == ErrorCode::kLost || failure.code == ErrorCode::kNotFound;
-}
-
-/// Sleeps in the supervisor until there is output from `cursor` on; true if there will be no more than there
-/// is.
-Result<bool> wait_for_end_or_output(TaskCore& task, std::uint64_t cursor) {
-  const Result<WaitResult> reply =
-      wait_for(task, {.for_events = {"output", "eof", "exit"}, .cursor = cursor, .with_status = false});
-  if (reply) return reply->fired != "output";
-  if (is_end_of_task(reply.error())) return true;
-  return fail(Failure(reply.error()));
 }
 
 }  // namespace
@@ -68,61 +54,72 @@ Result<OutputSource> OutputSource::open(TaskCore& task, const OutputOptions& opt
   return source;
 }
 
-Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_bytes) {
-  if (rings_) return read_output(*rings_, cursor, mask_, max_bytes, pieces_, task_->output_place);
+Output OutputSource::read_files(std::uint64_t cursor, std::uint64_t max_bytes,
+                                const std::optional<OutputOffsets>& offsets) {
+  const auto read = [&](std::uint64_t from, const std::optional<OutputOffsets>& at) {
+    return read_output(*rings_,
+                       {.cursor = from,
+                        .offsets = at,
+                        .mask = mask_,
+                        .max_bytes = max_bytes,
+                        .pieces = pieces_,
+                        .tail = tail_},
+                       task_->last_output);
+  };
+  OutputAnswer answer = read(cursor, offsets);
+  if (answer.ahead && tail_ == ring::Tail::kAwaited) {
+    // A living supervisor is about to record it. One that died just then has left it so.
+    const Result<const TaskDirectory*> directory = task_->directory();
+    const Result<bool> alive = directory ? supervisor_alive(**directory) : Result<bool>(true);
+    if (alive && !*alive) {
+      tail_ = ring::Tail::kGiven;
+      append(answer.output, read(answer.output.next, {}).output);
+    }
+  }
+  return std::move(answer.output);
+}
+
+Result<Output> OutputSource::read_once(std::uint64_t cursor, std::uint64_t max_bytes,
+                                       const std::optional<OutputOffsets>& offsets) {
+  if (rings_) return read_files(cursor, max_bytes, offsets);
   Result<wire::OutputReply> reply =
       task_->ask(wire::OutputRequest{.cursor = std::min(cursor, kLargestOffset),
                                      .streams = {mask_},
                                      .max_bytes = std::min(max_bytes, kLargestOffset)});
   if (!reply) return fail(std::move(reply).error());
   const bool eof = reply->eof;
+  const wire::Gaps gap = reply->gap;
   Output output = to_output(std::move(*reply));
   output.eof = eof;
+  output.gap = {.out = gap.out, .err = gap.err, .data = gap.data};
   return output;
 }
 
+OutputGap OutputSource::gap() const {
+  const Result<const TaskDirectory*> directory = task_->directory();
+  return rings_ && directory ? gap_in(**directory, *rings_) : OutputGap();
+}
+
 bool OutputSource::must_wait(std::uint64_t cursor) const {
-  return rings_ && cursor > rings_->index.positions().limit &&
+  return rings_ && ring::has_reached(cursor, rings_->index.positions().limit + 1) &&
          !ring::OutputReader(rings_->index, rings_->out, rings_->err, rings_->data).at_eof(mask_);
 }
 
-Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes) {
-  Result<Output> output = read_once(cursor, max_bytes);
+Result<Output> OutputSource::read(std::uint64_t cursor, std::uint64_t max_bytes,
+                                  const std::optional<OutputOffsets>& offsets) {
+  Result<Output> output = read_once(cursor, max_bytes, offsets);
   if (!output) return output;
   std::uint64_t left = max_bytes - std::min(max_bytes, bytes_in(*output));
   // Only while any record fits, so that the bound is as soft as that of a single look, not softer.
-  for (int round = 1; round < kMaxRounds && left >= ring::kMaxRecord && output->next > cursor; ++round) {
+  for (int round = 1; round < kMaxRounds && left >= ring::kMaxRecord && output->next != cursor; ++round) {
     if (must_wait(output->next)) break;  // no need to look in order to find nothing
     cursor = output->next;
-    Result<Output> more = read_once(cursor, left);
+    Result<Output> more = read_once(cursor, left, {});
     if (!more) break;  // the next call will say so
     left -= std::min(left, bytes_in(*more));
     append(*output, std::move(*more));
   }
   return output;
-}
-
-Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(const Output&)>& callback,
-                                    const OutputOptions& options) {
-  Result<OutputSource> source = OutputSource::open(task, options);
-  if (!source) return fail(std::move(source).error());
-  std::uint64_t cursor = options.cursor;
-  for (bool ended = false;;) {
-    const Result<Output> output = source->read(cursor, options.max_bytes);
-    if (!output && is_end_of_task(output.error())) return cursor;
-    if (!output) return fail(Failure(output.error()));
-    const bool moved = std::exchange(cursor, output->next) < output->next;
-    if (!output->chunks.empty() || output->lost.any()) {
-      if (!callback(*output)) return cursor;
-      if (!source->must_wait(cursor) || output->eof || ended) continue;
-    } else {
-      if (moved) continue;
-      if (output->eof || ended) return cursor;
-    }
-    const Result<bool> end = wait_for_end_or_output(task, cursor);
-    if (!end) return fail(Failure(end.error()));
-    ended = *end;
-  }
 }
 
 }  // namespace bgtask

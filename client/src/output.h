@@ -4,8 +4,8 @@
 #include <bgtask/task.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 
 #include "client/src/ring_reading.h"
 #include "client/src/task_core.h"
@@ -22,23 +22,26 @@ class OutputSource {
   static Result<OutputSource> open(TaskCore& task, const OutputOptions& options);
 
   /// Until `max_bytes` are reached (softly) or there is no more.
-  Result<Output> read(std::uint64_t cursor, std::uint64_t max_bytes);
+  Result<Output> read(std::uint64_t cursor, std::uint64_t max_bytes,
+                      const std::optional<OutputOffsets>& offsets = {});
+  /// What may be missing besides, once all there is has been read.
+  OutputGap gap() const;
   /// Whether a glance tells that there is nothing at the cursor yet, but may be later.
   bool must_wait(std::uint64_t cursor) const;
 
  private:
   OutputSource(TaskCore& task, std::uint32_t mask, ring::Pieces pieces)
       : task_(&task), mask_(mask), pieces_(pieces) {}
-  Result<Output> read_once(std::uint64_t cursor, std::uint64_t max_bytes);
+  Result<Output> read_once(std::uint64_t cursor, std::uint64_t max_bytes,
+                           const std::optional<OutputOffsets>& offsets);
+  Output read_files(std::uint64_t cursor, std::uint64_t max_bytes,
+                    const std::optional<OutputOffsets>& offsets);
 
   TaskCore* task_;
   std::uint32_t mask_;
   ring::Pieces pieces_;
+  ring::Tail tail_ = ring::Tail::kAwaited;
   std::shared_ptr<const OutputRings> rings_;  // none where they are not files
 };
-
-/// See Task::follow.
-Result<std::uint64_t> follow_output(TaskCore& task, const std::function<bool(const Output&)>& callback,
-                                    const OutputOptions& options);
 
 }  // namespace bgtask

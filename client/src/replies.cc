@@ -14,6 +14,10 @@ const Json* member(const Json& document, const char* key) {
   return found != document.end() ? &*found : nullptr;
 }
 
+OutputLoss loss_of(const wire::Lost& lost) {
+  return {.out = lost.out, .err = lost.err, .data = lost.data};
+}
+
 template <class T>
 void set_counters(T& result, const wire::ReadReply& reply) {
   result.offset = reply.offset;
@@ -23,6 +27,8 @@ void set_counters(T& result, const wire::ReadReply& reply) {
   result.limit = reply.limit;
   result.lost = reply.lost;
   result.eof = reply.eof;
+  result.taken = reply.taken;
+  result.gap = reply.gap;
 }
 
 }  // namespace
@@ -61,13 +67,14 @@ Output to_output(wire::OutputPage page) {
   output.chunks.reserve(page.chunks.size());
   for (wire::Chunk& chunk : page.chunks) {
     output.chunks.push_back({.seq = chunk.seq,
-                             .time = chunk.time,
+                             .time = chunk.time.value_or(0),
                              .stream = std::string(wire::stream_name(chunk.stream.number)),
                              .offset = chunk.offset,
                              .data = std::move(chunk.data).take()});
   }
   output.next = page.next;
-  output.lost = {.out = page.lost.out, .err = page.lost.err, .data = page.lost.data};
+  output.lost = loss_of(page.lost);
+  output.taken = loss_of(page.taken);
   return output;
 }
 

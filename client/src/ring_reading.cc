@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -33,13 +34,16 @@ Span span_of(Range range, const ring::Positions& now) {
   return {begin, end > begin ? end - begin : 0};
 }
 
+/// Also tells apart what is missed before `result.offset`.
 template <class T>
 void set_counters(T& result, const ring::Positions& positions) {
+  result.taken = ring::missing(result.offset - result.missed, result.missed, positions).taken;
   result.start = positions.start;
   result.consumed = positions.consumed;
   result.limit = positions.limit;
   result.lost = positions.lost;
   result.eof = positions.eof;
+  result.gap = positions.gap;
 }
 
 OutputChunk to_chunk(ring::OutputChunk&& chunk) {
@@ -56,19 +60,6 @@ void cut_below(OutputChunk& chunk, std::uint64_t from) {
       std::min<std::uint64_t>(from > chunk.offset ? from - chunk.offset : 0, chunk.data.size());
   chunk.data.erase(0, cut);
   chunk.offset += cut;
-}
-
-/// The index may forget pieces whose bytes are still there: those come first, without a time.
-void add_unindexed(std::vector<OutputChunk>& chunks, const ring::RingView& ring, const char* stream) {
-  const ring::Positions positions = ring.positions();
-  const auto first =
-      std::find_if(chunks.begin(), chunks.end(), [&](const auto& c) { return c.stream == stream; });
-  const std::uint64_t end = first != chunks.end() ? first->offset : positions.limit;
-  if (end <= positions.consumed) return;
-  ring::ByteRead read = ring::read_bytes(ring, positions.consumed, end - positions.consumed);
-  if (read.data.empty()) return;
-  chunks.insert(chunks.begin(),
-                {.seq = 0, .time = 0, .stream = stream, .offset = read.offset, .data = std::move(read.data)});
 }
 
 }  // namespace
@@ -122,38 +113,49 @@ Result<std::uint32_t> stream_mask(const std::vector<std::string>& streams) {
   return mask;
 }
 
-Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes, ring::Pieces pieces, std::optional<OutputPlace>& place) {
+OutputAnswer read_output(const OutputRings& rings, const OutputQuery& query, ring::LastOutput& last) {
   const ring::OutputReader reader(rings.index, rings.out, rings.err, rings.data);
-  std::optional<ring::Totals> before;
-  if (place && place->cursor == cursor) before = place->totals;
-  ring::OutputBatch batch = reader.read(cursor, mask, max_bytes, before, pieces);
-  place.reset();
-  if (batch.totals) place = OutputPlace{batch.next, *batch.totals};
+  std::optional<ring::OutputPlace> before = last.at(query.cursor);
+  if (query.offsets) {
+    if (!before) before.emplace();
+    before->totals = {query.offsets->out, query.offsets->err, query.offsets->data};
+  }
+  ring::OutputBatch batch =
+      reader.read(query.cursor, query.mask, query.max_bytes, before, query.pieces, query.tail);
+  last = {batch.next, batch.place};
   Output output;
+  if (batch.place) {
+    const ring::Totals& totals = batch.place->totals;
+    output.offsets = OutputOffsets{totals[0], totals[1], totals[2]};
+  }
   output.next = batch.next;
   output.lost = {.out = batch.lost[0], .err = batch.lost[1], .data = batch.lost[2]};
+  output.taken = {.out = batch.taken[0], .err = batch.taken[1], .data = batch.taken[2]};
   output.eof = batch.eof;
   for (ring::OutputChunk& chunk : batch.chunks)
     output.chunks.push_back(to_chunk(std::move(chunk)));
-  return output;
+  return {std::move(output), batch.ahead};
 }
 
 std::vector<OutputChunk> unconsumed_output(const OutputRings& rings) {
   const std::uint64_t out = rings.out.positions().consumed;
   const std::uint64_t err = rings.err.positions().consumed;
   const std::uint64_t data = rings.data.positions().consumed;
-  std::optional<OutputPlace> place;
-  std::vector<OutputChunk> chunks =
-      read_output(rings, 0, ring::kAllOutput, kEverything, ring::Pieces::kApart, place).chunks;
+  std::vector<OutputChunk> chunks;
+  ring::LastOutput last;
+  OutputQuery query{.max_bytes = kEverything, .tail = ring::Tail::kGiven};
+  for (;;) {
+    Output output = read_output(rings, query, last).output;
+    if (output.empty() && output.next == query.cursor) break;
+    query.cursor = output.next;
+    std::move(output.chunks.begin(), output.chunks.end(), std::back_inserter(chunks));
+  }
   for (OutputChunk& chunk : chunks) {
     if (chunk.stream != "data") cut_below(chunk, chunk.stream == "stdout" ? out : err);
   }
   std::erase_if(chunks, [&](const OutputChunk& chunk) {
     return chunk.stream == "data" ? chunk.offset < data : chunk.data.empty();
   });
-  add_unindexed(chunks, rings.err, "stderr");
-  add_unindexed(chunks, rings.out, "stdout");
   return chunks;
 }
 

@@ -40,15 +40,20 @@ Result<OutputRings> open_output(const TaskDirectory& task);
 /// The bits OutputReader wants, from the streams' names (none: all). bad_argument for other names.
 Result<std::uint32_t> stream_mask(const std::vector<std::string>& streams);
 
-/// Where a look at the output ended; the next one counts from there what is lost meanwhile.
-struct OutputPlace {
+struct OutputQuery {
   std::uint64_t cursor = 0;
-  ring::Totals totals{};
+  std::optional<OutputOffsets> offsets = {};  ///< of the cursor
+  std::uint32_t mask = ring::kAllOutput;
+  std::uint64_t max_bytes = 0;
+  ring::Pieces pieces = ring::Pieces::kApart;
+  ring::Tail tail = ring::Tail::kAwaited;
 };
-
-/// `place` is taken into account if it is that of the cursor, and brought up to date.
-Output read_output(const OutputRings& rings, std::uint64_t cursor, std::uint32_t mask,
-                   std::uint64_t max_bytes, ring::Pieces pieces, std::optional<OutputPlace>& place);
+struct OutputAnswer {
+  Output output;
+  bool ahead = false;  ///< the rings hold more than is recorded (yet)
+};
+/// `last` is taken into account if it ended at the cursor, and brought up to date.
+OutputAnswer read_output(const OutputRings& rings, const OutputQuery& query, ring::LastOutput& last);
 
 /// Everything unconsumed of all streams, in order.
 std::vector<OutputChunk> unconsumed_output(const OutputRings& rings);

@@ -61,6 +61,10 @@ ReadResult Stream::read(std::uint64_t begin, std::optional<std::uint64_t> end) c
   return value_or_throw(read_stream(*task_, byte_stream(name_), {begin, end}));
 }
 
+ReadResult Stream::take(std::uint64_t count) const {
+  return value_or_throw(take_stream(*task_, byte_stream(name_), count));
+}
+
 ReadResult Stream::peek() const {
   return value_or_throw(peek_stream(*task_, byte_stream(name_), {}));
 }
@@ -84,6 +88,11 @@ MessagesResult Stream::messages(std::uint64_t begin, std::optional<std::uint64_t
   check_data(name_);
   check_order(begin, end);
   return value_or_throw(read_data(*task_, {begin, end}));
+}
+
+MessagesResult Stream::take_messages(std::uint64_t count) const {
+  check_data(name_);
+  return value_or_throw(take_data(*task_, count));
 }
 
 MessagesResult Stream::peek_messages() const {

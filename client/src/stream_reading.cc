@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "client/src/replies.h"
 #include "client/src/stream_names.h"
+#include "client/src/uncounted_loss.h"
 #include "protocol/wire/messages.h"
 
 namespace bgtask {
@@ -97,6 +99,7 @@ void append(ReadResult& result, ReadResult page) {
 
 void append(MessagesResult& result, MessagesResult page) {
   result.missed += page.missed;
+  result.taken += page.taken;
   if (result.messages.empty()) result.offset = page.offset;
   std::move(page.messages.begin(), page.messages.end(), std::back_inserter(result.messages));
   take_counters(result, page);
@@ -126,24 +129,41 @@ std::uint64_t lost_between(const ReadResult& result, const ReadResult& page) {
   return page.lost > result.lost ? std::min(gap, page.lost - result.lost) : 0;
 }
 
-Result<ReadResult> first_unconsumed(TaskCore& task, int stream) {
+/// Whether a page that was kept is there; then up to `count` of it.
+std::optional<ReadResult> take_held(TaskCore& task, int stream, std::uint64_t count) {
   const auto held = task.held_pages.find(stream);
-  if (held == task.held_pages.end()) return fetch<ReadResult>(task, read_request(stream));
+  if (held == task.held_pages.end()) return std::nullopt;
   ReadResult page = std::move(held->second);
   task.held_pages.erase(held);
+  if (page.data.size() <= count) return page;
+  ReadResult rest = page;
+  rest.data.erase(0, count);
+  rest.offset += count;
+  rest.missed = rest.taken = 0;
+  task.held_pages.insert_or_assign(stream, std::move(rest));
+  page.data.resize(count);
   return page;
 }
 
-/// Everything unconsumed. Each page begins where consuming has come to by then, for another reader may be at
-/// work; a page that does not follow on is kept for the next call.
-Result<ReadResult> take_unconsumed(TaskCore& task, int stream) {
-  Result<ReadResult> result = first_unconsumed(task, stream);
+wire::ReadRequest count_request(int stream, std::uint64_t count) {
+  wire::ReadRequest request = read_request(stream);
+  if (count < kLargestOffset) request.count = count;
+  return request;
+}
+
+/// What is unconsumed, at most `count` bytes. Each page begins where consuming has come to by then, for
+/// another reader may be at work; a page that does not follow on is kept for the next call.
+Result<ReadResult> take_unconsumed(TaskCore& task, int stream, std::uint64_t count = kLargestOffset) {
+  Result<ReadResult> result = ReadResult();
+  if (std::optional<ReadResult> held = take_held(task, stream, count)) {
+    result = *std::move(held);
+  } else {
+    result = fetch<ReadResult>(task, count_request(stream, count));
+  }
   if (!result) return result;
-  const std::uint64_t end = result->limit;
+  const std::uint64_t end = std::min(result->limit, result->offset + std::min(count, kLargestOffset));
   while (!result->data.empty() && end_of(*result) < end && result->data.size() < ring::kMaxRead) {
-    wire::ReadRequest request = read_request(stream);
-    request.count = end - end_of(*result);
-    Result<ReadResult> page = fetch<ReadResult>(task, request);
+    Result<ReadResult> page = fetch<ReadResult>(task, count_request(stream, end - end_of(*result)));
     if (!page || page->data.empty() || page->offset < end_of(*result)) break;
     if (page->offset != end_of(*result)) {
       page->missed += lost_between(*result, *page);
@@ -156,15 +176,15 @@ Result<ReadResult> take_unconsumed(TaskCore& task, int stream) {
 }
 
 /// Messages carry their numbers, so nothing need follow on.
-Result<MessagesResult> take_unconsumed_messages(TaskCore& task) {
-  Result<MessagesResult> result = fetch<MessagesResult>(task, read_request(kData));
+Result<MessagesResult> take_unconsumed_messages(TaskCore& task, std::uint64_t count = kLargestOffset) {
+  Result<MessagesResult> result = fetch<MessagesResult>(task, count_request(kData, count));
   if (!result) return result;
   const std::uint64_t end = result->limit;
   std::uint64_t bytes = bytes_in(*result);
-  while (!result->messages.empty() && end_of(*result) < end && bytes < ring::kMaxRead) {
-    wire::ReadRequest request = read_request(kData);
-    request.count = end - end_of(*result);
-    Result<MessagesResult> page = fetch<MessagesResult>(task, request);
+  while (!result->messages.empty() && end_of(*result) < end && result->size() < count &&
+         bytes < ring::kMaxRead) {
+    const std::uint64_t more = std::min(end - end_of(*result), count - result->size());
+    Result<MessagesResult> page = fetch<MessagesResult>(task, count_request(kData, more));
     if (!page || page->messages.empty() || page->offset < end_of(*result)) break;
     bytes += bytes_in(*page);
     append(*result, std::move(*page));
@@ -183,12 +203,26 @@ Result<ring::RingView> ring_of(TaskCore& task, int stream) {
   return taskdir::open_ring(**directory, static_cast<ring::StreamId>(stream));
 }
 
+/// Where the files are read nobody else says so.
+template <class T>
+T with_gap(TaskCore& task, T result) {
+  const Result<const TaskDirectory*> directory = task.directory();
+  result.gap |= !result.eof && directory && ended_unwatched(**directory);
+  return result;
+}
+
+/// A dead supervisor's ring is not written to: what is read stays unconsumed.
+Range from_first_unconsumed(const ring::RingView& ring, std::uint64_t count) {
+  const std::uint64_t begin = ring.positions().consumed;
+  return {begin, begin + std::min(count, kLargestOffset - std::min(begin, kLargestOffset))};
+}
+
 }  // namespace
 
 Result<ReadResult> peek_stream(TaskCore& task, int stream, Range range) {
   if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
   const Result<ring::RingView> ring = ring_of(task, stream);
-  if (ring) return peek_bytes(*ring, range);
+  if (ring) return with_gap(task, peek_bytes(*ring, range));
   if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
   return fetch_range<ReadResult>(task, stream, range, true);
 }
@@ -212,7 +246,7 @@ Result<ReadResult> discard_stream(TaskCore& task, int stream, std::optional<std:
   Result<ReadResult> result = fetch<ReadResult>(task, request);
   if (!result) return result;
   task.held_pages.erase(stream);
-  result->missed = 0;  // nothing was asked for
+  result->missed = result->taken = 0;  // nothing was asked for
   result->data.clear();
   return result;
 }
@@ -220,7 +254,7 @@ Result<ReadResult> discard_stream(TaskCore& task, int stream, std::optional<std:
 Result<MessagesResult> peek_data(TaskCore& task, Range range) {
   if (Status fine = check_range(range); !fine) return fail(std::move(fine).error());
   const Result<ring::RingView> ring = ring_of(task, kData);
-  if (ring) return peek_messages(*ring, range);
+  if (ring) return with_gap(task, peek_messages(*ring, range));
   if (ring.error().code != ErrorCode::kNotFound) return fail(Failure(ring.error()));
   return fetch_range<MessagesResult>(task, kData, range, true);
 }
@@ -231,6 +265,22 @@ Result<MessagesResult> read_data(TaskCore& task, Range range) {
       range.begin ? fetch_range<MessagesResult>(task, kData, range, false) : take_unconsumed_messages(task);
   if (!result && is_lost(result.error())) return peek_data(task, range);
   return result;
+}
+
+Result<ReadResult> take_stream(TaskCore& task, int stream, std::uint64_t count) {
+  Result<ReadResult> result = take_unconsumed(task, stream, count);
+  if (result || !is_lost(result.error())) return result;
+  const Result<ring::RingView> ring = ring_of(task, stream);
+  if (!ring) return result;
+  return with_gap(task, peek_bytes(*ring, from_first_unconsumed(*ring, count)));
+}
+
+Result<MessagesResult> take_data(TaskCore& task, std::uint64_t count) {
+  Result<MessagesResult> result = take_unconsumed_messages(task, count);
+  if (result || !is_lost(result.error())) return result;
+  const Result<ring::RingView> ring = ring_of(task, kData);
+  if (!ring) return result;
+  return with_gap(task, peek_messages(*ring, from_first_unconsumed(*ring, count)));
 }
 
 Result<Json> stream_info(TaskCore& task, int stream) {

@@ -18,6 +18,10 @@ Result<ReadResult> peek_stream(TaskCore& task, int stream, Range range);
 Result<ReadResult> read_stream(TaskCore& task, int stream, Range range);
 Result<ReadResult> discard_stream(TaskCore& task, int stream, std::optional<std::uint64_t> end);
 
+/// At most `count` from the first unconsumed byte (message) on. Where the supervisor is dead they stay there.
+Result<ReadResult> take_stream(TaskCore& task, int stream, std::uint64_t count);
+Result<MessagesResult> take_data(TaskCore& task, std::uint64_t count);
+
 Result<MessagesResult> peek_data(TaskCore& task, Range range);
 Result<MessagesResult> read_data(TaskCore& task, Range range);
 

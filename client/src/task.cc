@@ -7,6 +7,7 @@
 
 #include "client/src/dead_task.h"
 #include "client/src/environment.h"
+#include "client/src/following.h"
 #include "client/src/output.h"
 #include "client/src/replies.h"
 #include "client/src/ring_reading.h"
@@ -236,11 +237,18 @@ WaitResult Task::wait(const WaitOptions& options) {
 
 Output Task::output(const OutputOptions& options) {
   OutputSource source = value_or_throw(OutputSource::open(*impl_, options));
-  return value_or_throw(source.read(options.cursor, options.max_bytes));
+  Output output = value_or_throw(source.read(options.cursor, options.max_bytes, options.offsets));
+  const bool at_end = source.must_wait(output.next) || output.empty();
+  if (at_end && !output.gap.any()) output.gap = source.gap();
+  return output;
 }
 
 std::uint64_t Task::follow(const std::function<bool(const Output&)>& callback, const OutputOptions& options) {
-  return value_or_throw(follow_output(*impl_, callback, options));
+  return follow({.output = options}, callback).next;
+}
+
+FollowResult Task::follow(const FollowOptions& options, const std::function<bool(const Output&)>& callback) {
+  return value_or_throw(follow_output(*impl_, options, callback));
 }
 
 Stream Task::stream(std::string_view name) const {

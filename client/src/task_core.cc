@@ -156,6 +156,7 @@ Result<Json> TaskCore::call(std::string_view method, Json params, Deadline until
   Backoff backoff;
   for (;;) {
     if (Status connected = connect(deadline()); !connected) return fail(std::move(connected).error());
+    connection_->give_up_on_hangup_of(until_hangup_of);
     Result<Json> reply = connection_->call(method, params, until, on_event);
     switch (connection_->state()) {
       case Connection::State::kOpen:

@@ -103,7 +103,9 @@ class TaskCore {
   /// A page that a consuming read() fetched but could not give, since it did not follow on what it had: the
   /// next one begins with it.
   std::map<int, ReadResult> held_pages;
-  std::optional<OutputPlace> output_place;
+  ring::LastOutput last_output;  ///< from the files
+  /// Calls that wait are given up when the reader of this descriptor has gone; -1: none.
+  int until_hangup_of = -1;
   bool knows_brief_waits = true;  ///< false: an older supervisor, which refuses a wait without status
   /// Kept from one look at the output to the next: four files are opened and checked for it.
   std::shared_ptr<const OutputRings> output_rings;

@@ -380,10 +380,17 @@ std::optional<WatchEvent> WatchedTask::drained() {
     // An adopter goes on writing: what follows is to be had from it.
     const Result<bool> adopted = supervisor_alive(drain_->directory);
     if (adopted && *adopted) break;
-    Output output = read_output(drain_->rings, options.cursor, settings_.streams, options.max_bytes, pieces,
-                                drain_->place);
-    const bool moved = output.next > std::exchange(options.cursor, output.next);
-    if (!output.chunks.empty() || output.lost.any()) {
+    Output output = read_output(drain_->rings,
+                                {.cursor = options.cursor,
+                                 .offsets = std::exchange(options.offsets, std::nullopt),
+                                 .mask = settings_.streams,
+                                 .max_bytes = options.max_bytes,
+                                 .pieces = pieces,
+                                 .tail = ring::Tail::kGiven},
+                                drain_->last)
+                        .output;
+    const bool moved = output.next != std::exchange(options.cursor, output.next);
+    if (!output.empty()) {
       WatchEvent event = make_event(Kind::kOutput);
       event.output = std::move(output);
       return event;

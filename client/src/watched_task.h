@@ -68,7 +68,7 @@ class WatchedTask {
   struct Drain {
     TaskDirectory directory;
     OutputRings rings;
-    std::optional<OutputPlace> place;
+    ring::LastOutput last;
     WatchEvent lost;
   };
 

@@ -27,7 +27,7 @@ struct Subscription {
   bool meta = false;
   bool stream = false;
   uint64_t cursor = 0;
-  std::optional<ring::Totals> totals;  ///< before the cursor: the base of the loss count
+  std::optional<ring::OutputPlace> place;  ///< at the cursor: what is missing is counted from there
   uint32_t streams = 0;
 
   std::optional<uint64_t> exit_at;  ///< cursor at the task's end: `exit` is sent once it is reached
@@ -86,6 +86,8 @@ class Connection {
 
   std::optional<Subscription>& subscription() { return subscription_; }
   WriteChain& writes() { return writes_; }
+  /// Where the last reply to `output` ended.
+  ring::LastOutput& last_output() { return last_output_; }
 
   /// Counts requests that are answered later: a half-closed connection stays open for them.
   void expect_reply() { ++awaited_; }
@@ -132,6 +134,7 @@ class Connection {
   bool more_ = false;       // frames may be left: for the next turn, or until the client has read
   io::NextTurn next_turn_;  // runs while frames may be left and their replies may be sent
   std::optional<Subscription> subscription_;
+  ring::LastOutput last_output_;
   WriteChain writes_;
 };
 

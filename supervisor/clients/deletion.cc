@@ -52,6 +52,7 @@ void Deletion::stopped(const StopResult& result) {
     task_.settle_end(true);
     phase_ = Phase::kCollecting;
     collect_cursor_ = 0;
+    collected_.reset();
     return collect();
   }
   phase_ = Phase::kNone;
@@ -79,9 +80,10 @@ void Deletion::collect() {
 bool Deletion::send_page(Connection& connection) {
   OutputStreams& output = task_.output();
   ring::OutputBatch batch =
-      output.reader().read(collect_cursor_, ring::kAllOutput, piece_bytes(connection.encoding()));
-  bool at_end = batch.next == collect_cursor_ || batch.next >= output.reader().end();
+      output.reader().read(collect_cursor_, ring::kAllOutput, piece_bytes(connection.encoding()), collected_);
+  bool at_end = batch.next == collect_cursor_ || ring::has_reached(batch.next, output.reader().end());
   collect_cursor_ = batch.next;
+  collected_ = batch.place;
   std::vector<ring::OutputChunk> unconsumed;
   for (ring::OutputChunk& chunk : batch.chunks) {
     bool message = chunk.stream == StreamId::kData;
@@ -96,13 +98,14 @@ bool Deletion::send_page(Connection& connection) {
     unconsumed.push_back(std::move(chunk));
   }
   batch.chunks = std::move(unconsumed);
-  batch.lost[0] = batch.lost[1] = batch.lost[2] = 0;  // what was consumed or dropped before was counted then
+  for (size_t slot = 0; slot < 3; ++slot)
+    batch.lost[slot] = batch.taken[slot] = 0;  // counted when it was consumed or dropped
   if (!batch.chunks.empty()) {
     connection.send(wire::encode_event(wire::OutputEvent{output_page(batch)}));
   }
   // A stream that was blocked by its full ring may have more in its pipe.
   output.drain();
-  return !at_end || output.reader().end() > collect_cursor_;
+  return !at_end || !ring::has_reached(collect_cursor_, output.reader().end());
 }
 
 void Deletion::remove() {

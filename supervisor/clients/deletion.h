@@ -50,6 +50,7 @@ class Deletion {
   bool collecting_ = false;
   bool unasked_ = false;  // begun without a client that could ask again
   uint64_t collect_cursor_ = 0;
+  std::optional<ring::OutputPlace> collected_;  // at the cursor
   wire::Receipt receipt_;
   io::Timer retry_;
 };

@@ -1,5 +1,7 @@
 #include "supervisor/clients/pages.h"
 
+#include <optional>
+
 #include "protocol/wire/limits.h"
 
 namespace bgtask::supervisor {
@@ -7,6 +9,10 @@ namespace {
 
 constexpr size_t kEnvelope = 4096;
 constexpr size_t kWorstJsonEscape = 6;
+
+wire::Lost by_stream(const uint64_t (&counts)[3]) {
+  return {counts[0], counts[1], counts[2]};
+}
 
 }  // namespace
 
@@ -29,12 +35,12 @@ double seconds_of_ns(uint64_t time_ns) {
 }
 
 wire::OutputPage output_page(const ring::OutputBatch& batch) {
-  wire::OutputPage page{{}, batch.next, {batch.lost[0], batch.lost[1], batch.lost[2]}};
+  wire::OutputPage page{{}, batch.next, by_stream(batch.lost), by_stream(batch.taken)};
   page.chunks.reserve(batch.chunks.size());
   for (const ring::OutputChunk& chunk : batch.chunks) {
-    page.chunks.push_back({chunk.seq, seconds_of_ns(chunk.time_ns),
-                           wire::Stream{static_cast<int>(chunk.stream)}, chunk.offset,
-                           wire::Bytes(chunk.data)});
+    page.chunks.push_back(
+        {chunk.seq, chunk.time_ns != 0 ? std::optional(seconds_of_ns(chunk.time_ns)) : std::nullopt,
+         wire::Stream{static_cast<int>(chunk.stream)}, chunk.offset, wire::Bytes(chunk.data)});
   }
   return page;
 }

@@ -10,11 +10,12 @@ namespace {
 // Returns whether the cursor moved.
 bool send_output(Connection& connection, Subscription& subscription, Task& task) {
   ring::OutputBatch batch = task.output().reader().read(
-      subscription.cursor, subscription.streams, piece_bytes(connection.encoding()), subscription.totals);
-  bool progress = batch.next > subscription.cursor && subscription.cursor < task.output().reader().end();
+      subscription.cursor, subscription.streams, piece_bytes(connection.encoding()), subscription.place);
+  bool progress = batch.next != subscription.cursor &&
+                  !ring::has_reached(subscription.cursor, task.output().reader().end());
   subscription.cursor = batch.next;
-  subscription.totals = batch.totals;
-  if (batch.chunks.empty() && batch.lost[0] == 0 && batch.lost[1] == 0 && batch.lost[2] == 0) return progress;
+  subscription.place = batch.place;
+  if (batch.empty()) return progress;
   connection.send(wire::encode_event(wire::OutputEvent{output_page(batch)}));
   return true;
 }
@@ -43,7 +44,8 @@ void send_marks(Connection& connection, Subscription& subscription, Task& task) 
     subscription.ended_streams &= ~bit;
     connection.send(wire::encode_event(stream_event(stream, task)));
   }
-  if (subscription.exit_at && (!subscription.output || subscription.cursor >= *subscription.exit_at)) {
+  if (subscription.exit_at &&
+      (!subscription.output || ring::has_reached(subscription.cursor, *subscription.exit_at))) {
     subscription.exit_at.reset();
     connection.send(wire::encode_event(wire::ExitEvent{task.status(), task.runs()}));
   }

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "protocol/ring/output_cursor.h"
+
 namespace bgtask::supervisor {
 namespace {
 
 std::optional<Fired> output(const WaitTerms& terms, const WaitFacts& facts, uint64_t) {
   constexpr uint64_t kFirstCursor = 1;  // 0 is the beginning too
-  if (!terms.events.output || facts.next <= std::max(terms.cursor, kFirstCursor)) return std::nullopt;
+  const bool reached = ring::has_reached(std::max(terms.cursor, kFirstCursor), facts.next);
+  if (!terms.events.output || reached) return std::nullopt;
   return Fired{"output", facts.next};
 }
 

@@ -222,7 +222,8 @@ void Supervisor::serve(Connection& connection, wire::Request envelope, const Req
                   {connection.peer().uid, connection.peer().pid},
                   connection.encoding(),
                   server_.clients(),
-                  connection.writes()};
+                  connection.writes(),
+                  connection.last_output()};
   Result<typename Request::Reply> reply = handle(call, request);
   connection.reply(envelope, reply ? Result<Json>(wire::encode(std::move(*reply)))
                                    : Result<Json>(fail(std::move(reply).error())));

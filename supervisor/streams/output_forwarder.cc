@@ -100,18 +100,18 @@ OutputForwarder::OutputForwarder(io::Loop& loop, OutputStreams& output, Listener
       err_(loop, STDERR_FILENO, [this] { listener_.drained(); }) {}
 
 bool OutputForwarder::drained() const {
-  return !out_.full() && !err_.full() && cursor_ >= output_.reader().end();
+  return !out_.full() && !err_.full() && ring::has_reached(cursor_, output_.reader().end());
 }
 
 void OutputForwarder::pump() {
   if (std::exchange(pumping_, true)) return;
   // Output that waits for one of the two holds the other up as well: they keep their order.
-  while (!out_.full() && !err_.full() && cursor_ < output_.reader().end()) {
+  while (!out_.full() && !err_.full() && !ring::has_reached(cursor_, output_.reader().end())) {
     const ring::OutputBatch batch =
-        output_.reader().read(cursor_, ring::kAllOutput, kPageBytes, totals_, ring::Pieces::kJoined);
+        output_.reader().read(cursor_, ring::kAllOutput, kPageBytes, place_, ring::Pieces::kJoined);
     if (batch.next == cursor_) break;
     cursor_ = batch.next;
-    totals_ = batch.totals;
+    place_ = batch.place;
     forward(batch);
   }
   pumping_ = false;
@@ -120,9 +120,10 @@ void OutputForwarder::pump() {
 void OutputForwarder::forward(const ring::OutputBatch& batch) {
   for (const StreamId stream : {StreamId::kStdout, StreamId::kStderr}) {
     const uint64_t lost = batch.lost[static_cast<size_t>(stream) - 1];
-    if (lost > 0)
-      say(std::to_string(lost) + " bytes of " + (stream == StreamId::kStdout ? "stdout" : "stderr") +
-          " are gone");
+    const uint64_t taken = batch.taken[static_cast<size_t>(stream) - 1];
+    const std::string of_stream = stream == StreamId::kStdout ? " bytes of stdout" : " bytes of stderr";
+    if (taken > 0) say(std::to_string(taken) + of_stream + " have been read already");
+    if (lost > 0) say(std::to_string(lost) + of_stream + " are gone");
   }
   for (const ring::OutputChunk& chunk : batch.chunks) {
     if (chunk.stream != StreamId::kData) (chunk.stream == StreamId::kStdout ? out_ : err_).write(chunk.data);

@@ -71,7 +71,7 @@ class OutputForwarder {
   Outlet out_;
   Outlet err_;
   uint64_t cursor_ = 1;  // the beginning
-  std::optional<ring::Totals> totals_;
+  std::optional<ring::OutputPlace> place_;
   bool pumping_ = false;  // room that was made may bring more at once
 };
 

@@ -277,5 +277,34 @@ TEST_F(StreamTest, AFailureAmongWritesOnTheWayIsTold) {
   task.disconnect();
 }
 
+TEST_F(StreamTest, TakeAsksForSoMuchPageByPage) {
+  const io::UniqueFd alive = hold_lock(kId);
+  std::vector<Json> asked;
+  std::uint64_t consumed = 4;
+  FakeServer server(task_path(kId), [&](Peer& peer) {
+    for (Json request = peer.request(); !request.is_null(); request = peer.request()) {
+      const Json& params = request.at("params");
+      asked.push_back(params);
+      const std::uint64_t size = std::min<std::uint64_t>(params.at("count").get<std::uint64_t>(), 3);
+      const std::uint64_t offset = std::exchange(consumed, consumed + size);
+      peer.reply(request, {{"offset", offset}, {"data", std::string(size, 'x')}, {"limit", 100}});
+    }
+  });
+  const ReadResult result = task.stream("stdout").take(7);
+  EXPECT_EQ(result.offset, 4u);
+  EXPECT_EQ(result.data, "xxxxxxx");
+  ASSERT_EQ(asked.size(), 3u);
+  EXPECT_EQ(asked[0].at("count"), 7);
+  EXPECT_EQ(asked[2].at("count"), 1);
+  task.disconnect();
+}
+
+TEST_F(StreamTest, TakeOfALostTaskLeavesAllInPlace) {
+  make_rings(kId, "0123456789", {}, 3);
+  EXPECT_EQ(task.stream("stdout").take(4).data, "3456");
+  EXPECT_EQ(task.stream("stdout").take(4).data, "3456");
+  EXPECT_EQ(task.stream("data").take_messages(1).size(), 1u);
+}
+
 }  // namespace
 }  // namespace bgtask

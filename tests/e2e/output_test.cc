@@ -189,6 +189,78 @@ TEST_F(OutputTest, AFollowerCanStopAndGoOnFromItsCursor) {
   EXPECT_EQ(pieces(task.output({.cursor = cursor}).chunks), (std::vector<Piece>{{"stdout", "three\n"}}));
 }
 
+// Many small writes are more than the index has records for. A client that keeps nothing but the cursor is
+// given all that the rings hold, from a supervisor as from files.
+TEST_F(OutputTest, BytesWithoutARecordAreGivenPageByPage) {
+  constexpr size_t kBytes = 300'000;
+  const std::string script =
+      "head -c " + std::to_string(kBytes) + " /dev/zero | tr '\\0' x | dd bs=1 2>/dev/null";
+  for (const Rings rings : {Rings::kFile, Rings::kMemory}) {
+    Task task = spawn({.cmd = script, .rings = rings});
+    ASSERT_EQ(wait_exit(task)["exit_code"], 0);
+    std::string by_library;
+    const uint64_t end = task.follow([&](const Output& output) {
+      EXPECT_FALSE(output.lost.any() || output.taken.any());
+      for (const OutputChunk& chunk : output.chunks)
+        by_library += chunk.data;
+      return true;
+    });
+    EXPECT_EQ(by_library, std::string(kBytes, 'x'));
+    for (Encoding encoding : {Encoding::kJson, Encoding::kMsgpack}) {
+      std::string text;
+      uint64_t undated = 0;
+      Json cursor = 0;
+      for (int pages = 0; cursor != end && pages < 1000; ++pages) {
+        RawClient client(socket_of(task), encoding);
+        const Json page = client.result("output", {{"cursor", cursor}, {"max_bytes", 20'000}});
+        EXPECT_EQ(page["lost"]["stdout"], 0);
+        EXPECT_EQ(page["taken"]["stdout"], 0);
+        for (const Json& chunk : page["chunks"]) {
+          EXPECT_EQ(chunk["offset"], text.size());
+          const std::string data = bytes_of(chunk["data"]);
+          if (chunk["time"].is_null()) undated += data.size();
+          text += data;
+        }
+        cursor = page["next"];
+      }
+      EXPECT_EQ(text, by_library);
+      EXPECT_LT(undated, kBytes);
+      RawClient subscriber(socket_of(task), encoding);
+      subscriber.result("subscribe", {{"events", {"output", "exit"}}, {"cursor", 0}});
+      size_t told = 0;
+      for (bool exited = false; !exited;) {
+        const auto event = subscriber.receive();
+        ASSERT_TRUE(event);
+        exited = (*event)["params"]["event"] == "exit";
+        if (exited) continue;
+        for (const Json& chunk : (*event)["params"]["chunks"])
+          told += bytes_of(chunk["data"]).size();
+      }
+      EXPECT_EQ(told, kBytes);
+    }
+    RemoveReceipt receipt = task.remove({.collect = true});
+    size_t collected = 0;
+    for (const OutputChunk& chunk : receipt.output)
+      collected += chunk.data.size();
+    EXPECT_EQ(collected, kBytes);
+  }
+}
+
+TEST_F(OutputTest, WhatWasConsumedIsToldApartFromWhatIsLost) {
+  Task task = awkward({"pattern", "100000"}, {.buffer = 65'536});
+  ASSERT_EQ(wait_exit(task)["exit_code"], 0);
+  EXPECT_EQ(task.stream("stdout").take(1000).data.size(), 1000u);
+  const Output output = task.output();
+  EXPECT_EQ(output.lost.out, 100'000u - 65'536);
+  EXPECT_EQ(output.taken.out, 1000u);
+  const Json reply = RawClient(socket_of(task)).result("output");
+  EXPECT_EQ(reply["lost"]["stdout"], 100'000 - 65'536);
+  EXPECT_EQ(reply["taken"]["stdout"], 1000);
+  const ReadResult all = task.stream("stdout").peek(0);
+  EXPECT_EQ(all.missed, 100'000u - 65'536 + 1000);
+  EXPECT_EQ(all.taken, 1000u);
+}
+
 class NotificationTest : public OutputTest, public testing::WithParamInterface<Encoding> {};
 
 TEST_P(NotificationTest, SubscribersAreToldOfEverythingTheyAskedFor) {

@@ -55,8 +55,11 @@ class Model {
 
  private:
   Json reply(uint64_t offset, uint64_t missed, const std::string& data) const {
-    return {{"offset", offset},     {"missed", missed}, {"data", data}, {"start", start},
-            {"consumed", consumed}, {"limit", limit},   {"lost", lost}, {"eof", false}};
+    return {{"offset", offset},     {"missed", missed},
+            {"data", data},         {"start", start},
+            {"consumed", consumed}, {"limit", limit},
+            {"lost", lost},         {"taken", missed - std::min(lost, missed)},
+            {"eof", false}};
   }
   uint64_t retain_;
   bool block_;

@@ -1,55 +1,11 @@
 #include "protocol/ring/output_reader.h"
 
 #include <chrono>
-#include <random>
 
-#include "protocol/ring/index_ring.h"
-#include "protocol/ring/message_ring.h"
-#include "ring_fixture.h"
+#include "output_fixture.h"
 
 namespace bgtask::ring {
 namespace {
-
-constexpr uint32_t bit(StreamId stream) {
-  return 1u << static_cast<uint32_t>(stream);
-}
-
-/// The four rings of a task, in memory, and a reader over them.
-class Output {
- public:
-  explicit Output(uint64_t buffer = 1 << 20, uint64_t index_size = 1 << 20)
-      : out(memory(buffer), {}),
-        err(memory(buffer), {}),
-        data(memory(MessageRing::capacity_for(buffer), Kind::kMessages), {}),
-        index(memory(index_size, Kind::kIndex)) {}
-
-  void put(StreamId stream, const std::string& bytes) {
-    ++now;
-    if (stream == StreamId::kData) {
-      const auto message = data.append(as_span(bytes), now);
-      index.append(stream, message.number, message.position, bytes.size(), now);
-    } else {
-      const auto intake = (stream == StreamId::kStdout ? out : err).append(as_span(bytes));
-      index.append(stream, intake.offset, intake.offset, intake.length, now);
-    }
-  }
-  void put_out(uint64_t length) { put(StreamId::kStdout, pattern(out.positions().limit, length)); }
-  void put_err(uint64_t length) { put(StreamId::kStderr, pattern(err.positions().limit, length)); }
-  OutputBatch read(uint64_t cursor, uint32_t streams = kAllOutput, uint64_t max_bytes = 1 << 20,
-                   Pieces pieces = Pieces::kApart) const {
-    const OutputReader reader(index_view, out_view, err_view, data_view);
-    return reader.read(cursor, streams, max_bytes, {}, pieces);
-  }
-
-  ByteRing out, err;
-  MessageRing data;
-  IndexRing index;
-  RingView index_view = RingView::over(index.storage());
-  RingView out_view = RingView::over(out.storage());
-  RingView err_view = RingView::over(err.storage());
-  RingView data_view = RingView::over(data.storage());
-  uint64_t now = 1000;
-};
 
 // As somebody hostile may make a file: each of the pieces seems to be being written just now. To wait for
 // each of them would take minutes.
@@ -203,32 +159,16 @@ TEST(OutputReader, OverwrittenPiecesAreLostAndTailsAreGiven) {
   EXPECT_EQ(err_only.chunks.size(), 1u);
 }
 
-TEST(OutputReader, ConsumedBytesCannotBeHadAnyMore) {
+TEST(OutputReader, ConsumedBytesAreTakenAndNotLost) {
   Output output;
   output.put_out(100);
   output.put_out(100);
   output.out.consume(150);
   const OutputBatch batch = output.read(0);
-  EXPECT_EQ(batch.lost[0], 150u);
+  EXPECT_EQ(batch.taken[0], 150u);
+  EXPECT_EQ(batch.lost[0], 0u);
   ASSERT_EQ(batch.chunks.size(), 1u);
   EXPECT_EQ(batch.chunks[0].offset, 150u);
-}
-
-TEST(OutputReader, BeginningIsExactAfterTheIndexWrapped) {
-  Output output(1 << 20, 4096);
-  for (int i = 0; i < 100; ++i) {
-    output.put_out(10);
-    output.put(StreamId::kData, "x");
-  }
-  const OutputBatch batch = output.read(0);
-  EXPECT_EQ(batch.chunks.front().seq, 137u);
-  EXPECT_EQ(batch.chunks.size(), 64u);
-  EXPECT_EQ(batch.lost[0], 680u);
-  EXPECT_EQ(batch.lost[2], 68u);
-  // A cursor the index has forgotten: counted from the oldest record; the gap shows in seq.
-  EXPECT_EQ(output.read(50).lost[0], 0u);
-  EXPECT_EQ(output.read(50).chunks.front().seq, 137u);
-  EXPECT_EQ(output.read(137).lost[0], 0u);
 }
 
 TEST(OutputReader, BytesAheadOfTheIndexAreNotGiven) {
@@ -239,7 +179,7 @@ TEST(OutputReader, BytesAheadOfTheIndexAreNotGiven) {
   EXPECT_EQ(output.read(2).chunks.size(), 0u);
 }
 
-TEST(OutputReader, WhatNeverGotARecordIsLost) {
+TEST(OutputReader, WhatWasConsumedWithoutARecordIsTaken) {
   Output output;
   output.put_out(10);
   output.out.append(as_span(pattern(10, 5)));  // the writer died here, and a reader consumed it
@@ -247,13 +187,13 @@ TEST(OutputReader, WhatNeverGotARecordIsLost) {
   output.index.reconcile(output.out, output.err, output.data, 1);
   output.put_out(20);
   const OutputBatch batch = output.read(2);
-  EXPECT_EQ(batch.lost[0], 5u);
+  EXPECT_EQ(batch.taken[0], 5u);
   EXPECT_EQ(batch.chunks.at(0).data, pattern(15, 20));
 }
 
 TEST(OutputReader, BeginningWithNoRecordLeft) {
   Output output;
-  output.out.begin_at(500);
+  output.out.begin_at(500, 500);
   output.index.begin_at(40);
   output.index.reconcile(output.out, output.err, output.data, 1);
   const OutputBatch batch = output.read(0);
@@ -275,66 +215,6 @@ TEST(OutputReader, WorkPerCallIsBounded) {
   EXPECT_EQ(output.read(first.next, kAllOutput).next, 1 + 2 * kMaxRecordsRead);
   const OutputBatch last = output.read(150'001 - 600, kAllOutput);
   EXPECT_EQ(last.chunks.size(), kMaxChunks);
-}
-
-TEST(OutputReader, PagesAddUpToEverything) {
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937_64 random(seed);
-  for (uint64_t buffer : {4096, 65536}) {
-    for (uint64_t index : {4096, 1 << 20}) {
-      Output output(buffer, index);
-      uint64_t cursor = 0;
-      uint64_t given[3] = {};
-      uint64_t lost[3] = {};
-      const auto read_some = [&](uint64_t max_bytes) {
-        const OutputBatch batch = output.read(cursor, kAllOutput, max_bytes);
-        for (const OutputChunk& chunk : batch.chunks) {
-          const size_t slot = static_cast<size_t>(chunk.stream) - 1;
-          if (slot == 2) {
-            ASSERT_EQ(chunk.data, pattern(chunk.offset, chunk.offset % 50));
-            given[slot] += 1;
-          } else {
-            ASSERT_EQ(chunk.data, pattern(chunk.offset, chunk.data.size()));
-            given[slot] += chunk.data.size();
-          }
-        }
-        for (int slot = 0; slot < 3; ++slot)
-          lost[slot] += batch.lost[slot];
-        cursor = batch.next;
-      };
-      uint64_t since = 0;
-      for (int step = 0; step < 5000; ++step) {
-        if (random() % 4 == 0 || since > 60) {
-          // Exact as long as the index remembers the record before the cursor: a small one is read to the
-          // end.
-          do {
-            read_some(random() % 3000);
-          } while (index == 4096 && cursor < output.index.next());
-          since = 0;
-        }
-        const uint64_t length = 1 + random() % (random() % 30 == 0 ? 9000 : 60);
-        ++since;
-        switch (random() % 3) {
-          case 0:
-            output.put_out(std::min<uint64_t>(length, 9000));
-            break;
-          case 1:
-            output.put_err(length);
-            break;
-          default:
-            const uint64_t number = output.data.positions().limit;
-            output.put(StreamId::kData, pattern(number, number % 50));
-        }
-        if (::testing::Test::HasFatalFailure()) return;
-      }
-      while (cursor < output.index.next())
-        read_some(1 << 20);
-      EXPECT_EQ(given[0] + lost[0], output.out.positions().limit);
-      EXPECT_EQ(given[1] + lost[1], output.err.positions().limit);
-      EXPECT_EQ(given[2] + lost[2], output.data.positions().limit);
-    }
-  }
 }
 
 }  // namespace

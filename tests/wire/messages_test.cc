@@ -103,7 +103,7 @@ TEST(Messages, FormsOfOneValueAreOne) {
 
 TEST(Messages, RepliesComeBackAsTheyWere) {
   const Json counters{{"missed", 1}, {"start", 2},  {"consumed", 3}, {"limit", 4},
-                      {"lost", 5},   {"gap", true}, {"eof", true}};
+                      {"lost", 5},   {"gap", true}, {"eof", true},     {"taken", 1}};
   Json read = counters;
   read.update({{"offset", 9}, {"data", binary_value("text")}});
   EXPECT_EQ(encode(decode<ReadReply>(read)), read);
@@ -113,9 +113,11 @@ TEST(Messages, RepliesComeBackAsTheyWere) {
   EXPECT_EQ(encode(decode<ReadReply>(messages)), messages);
   const Json output{
       {"chunks",
-       {{{"seq", 1}, {"time", 1.5}, {"stream", "stderr"}, {"offset", 7}, {"data", binary_value("x")}}}},
+       {{{"seq", 1}, {"time", 1.5}, {"stream", "stderr"}, {"offset", 7}, {"data", binary_value("x")}},
+        {{"seq", 2}, {"time", nullptr}, {"stream", "stdout"}, {"offset", 0}, {"data", binary_value("y")}}}},
       {"next", 2},
       {"lost", {{"stdout", 1}, {"stderr", 2}, {"data", 3}}},
+      {"taken", {{"stdout", 4}, {"stderr", 5}, {"data", 6}}},
       {"gap", {{"stdout", true}, {"stderr", false}, {"data", true}}},
       {"eof", true}};
   EXPECT_EQ(encode(decode<OutputReply>(output)), output);

@@ -26,6 +26,8 @@ struct ReadResult {
   std::uint64_t limit = 0;     ///< offset after the last byte
   std::uint64_t lost = 0;      ///< bytes overwritten before anyone consumed them, ever
   bool eof = false;            ///< no more will come (there may still be bytes to read, see `limit`)
+  std::uint64_t taken = 0;     ///< how many of the `missed` a consuming read has taken; the others are lost
+  bool gap = false;            ///< more may be missing than could be counted (see OutputGap)
 };
 
 /// One message the task sent on its data channel.
@@ -42,6 +44,8 @@ struct MessagesResult {
   std::uint64_t missed = 0;  ///< how many of the messages asked for are gone
   std::uint64_t start = 0, consumed = 0, limit = 0, lost = 0;  ///< as in ReadResult, in messages
   bool eof = false;
+  std::uint64_t taken = 0;
+  bool gap = false;
 
   auto begin() const { return messages.begin(); }
   auto end() const { return messages.end(); }
@@ -88,6 +92,9 @@ class Stream {
   /// Where the supervisor is dead the bytes come from the ring file and stay unconsumed, for nobody may write
   /// there. Not for "data": see messages().
   ReadResult read() const;
+  /// Takes and returns at most `count` bytes from the first unconsumed one on: fewer where there are no more
+  /// just now, or where another reader took what follows. Without a supervisor as read().
+  ReadResult take(std::uint64_t count) const;
   /// Bytes [begin, end) as far as they are there; takes them and everything below. With `end` absent: to the
   /// end.
   ReadResult read(std::uint64_t begin, std::optional<std::uint64_t> end = std::nullopt) const;
@@ -101,6 +108,8 @@ class Stream {
 
   /// Takes and returns the data messages not yet consumed. Only for "data".
   MessagesResult messages() const;
+  /// Takes and returns at most `count` data messages from the first unconsumed one on.
+  MessagesResult take_messages(std::uint64_t count) const;
   /// Messages [begin, end), taken.
   MessagesResult messages(std::uint64_t begin, std::optional<std::uint64_t> end = std::nullopt) const;
   /// As messages, but takes nothing.

@@ -36,27 +36,61 @@ enum class Scope {
 
 /// One piece of output, in the order in which pieces were taken in.
 struct OutputChunk {
-  std::uint64_t seq = 0;
-  double time = 0;           ///< when it was taken in, seconds since the epoch
+  std::uint64_t seq = 0;     ///< seq + 1 is the cursor after it
+  double time = 0;           ///< when it was taken in, seconds since the epoch; 0: not known (any more)
   std::string stream;        ///< "stdout", "stderr" or "data" (one message)
   std::uint64_t offset = 0;  ///< of its first byte in that stream (of the message, for data)
   std::string data;
 };
 
-/// What of the output asked for is not to be had any more.
+/// How much of the output asked for is not to be had.
 struct OutputLoss {
   std::uint64_t out = 0;   ///< bytes of stdout
   std::uint64_t err = 0;   ///< bytes of stderr
   std::uint64_t data = 0;  ///< data messages
   bool any() const noexcept { return out != 0 || err != 0 || data != 0; }
+  OutputLoss& operator+=(const OutputLoss& more) noexcept {
+    out += more.out;
+    err += more.err;
+    data += more.data;
+    return *this;
+  }
 };
 
-/// A reply to "what is new since this cursor?".
+/// Streams of which more may be missing than anybody could count: the task wrote on after its supervisor's
+/// death, and ended before another one took over.
+struct OutputGap {
+  bool out = false;
+  bool err = false;
+  bool data = false;
+  bool any() const noexcept { return out || err || data; }
+  bool operator==(const OutputGap&) const = default;
+};
+
+/// A position in each stream.
+struct OutputOffsets {
+  std::uint64_t out = 0;   ///< bytes of stdout
+  std::uint64_t err = 0;   ///< bytes of stderr
+  std::uint64_t data = 0;  ///< data messages
+  bool operator==(const OutputOffsets&) const = default;
+};
+
+/// A reply to "what is new since this cursor?". Everything between the two cursors is in `chunks` or counted
+/// in `lost` or `taken`. Where a task writes many small pieces the memory of when each came is shorter than
+/// that of what it was: such bytes come all the same, one stream after the other, in chunks without a time.
 struct Output {
   std::vector<OutputChunk> chunks;
   std::uint64_t next = 0;  ///< the cursor to ask with next time
-  OutputLoss lost;         ///< what lay between the cursor asked for and the first chunk and is gone
+  OutputLoss lost;         ///< what lay between the cursor asked for and `next` and is gone for good
   bool eof = false;        ///< nothing more will come
+  OutputLoss taken = {};   ///< what lay there too, and a consuming read has taken
+  /// Where each stream goes on after `next`, where that is known. Whoever keeps a cursor to ask with another
+  /// Task later, in another process perhaps, keeps this with it.
+  std::optional<OutputOffsets> offsets = {};
+  /// Told with the end of what there is; of the streams asked for and those that were not.
+  OutputGap gap = {};
+  /// Whether there is neither output nor anything missing.
+  bool empty() const noexcept { return chunks.empty() && !lost.any() && !taken.any(); }
 };
 
 /// Which output, from where.
@@ -68,6 +102,35 @@ struct OutputOptions {
   /// of the first: for whoever wants the bytes and not when each came, and much cheaper where pieces are
   /// small.
   bool joined = false;
+  /// The offsets that came with `cursor`. A Task knows those of the last cursor it gave; without them, what
+  /// lies between a cursor and the oldest piece whose time is known can be neither given nor counted.
+  std::optional<OutputOffsets> offsets = {};
+};
+
+/// How long to follow.
+struct FollowOptions {
+  OutputOptions output = {};                          ///< which output, from where
+  std::optional<std::uint64_t> max_lines = {};        ///< so many lines in all (a data message is one)
+  std::optional<std::uint64_t> max_total_bytes = {};  ///< so many bytes in all; a data message is not cut
+  std::optional<Seconds> timeout = {};                ///< none: until the task ends
+  /// End also when nobody reads any more what is written to this descriptor, a pipe, socket or terminal: so
+  /// `program | head -1` ends while the task is silent. -1: none. It stays the caller's.
+  int until_hangup_of = -1;
+};
+
+enum class FollowEnd {
+  kEnded,    ///< the task has ended, its supervisor died, or it was deleted; all there was has been delivered
+  kStopped,  ///< the callback returned false
+  kLimit,    ///< as many lines or bytes as were asked for have been delivered
+  kTimeout,  ///< the time was up
+  kHangup,   ///< the reader of `until_hangup_of` has gone
+};
+
+/// How following ended, and from where to go on: exact to the byte if `next` and `offsets` are used together.
+struct FollowResult {
+  FollowEnd end = FollowEnd::kEnded;
+  std::uint64_t next = 0;
+  std::optional<OutputOffsets> offsets = {};
 };
 
 /// What to wait for.
@@ -216,6 +279,8 @@ class Task {
   /// callback returns false or nothing more can come (task ended and all read, or supervisor dead). Returns
   /// the cursor to go on from.
   std::uint64_t follow(const std::function<bool(const Output&)>& callback, const OutputOptions& options = {});
+  /// The same with limits. Between pieces of output it sleeps; it does not poll. Takes nothing.
+  FollowResult follow(const FollowOptions& options, const std::function<bool(const Output&)>& callback);
 
   /// A stream by name ("stdin", "stdout", "stderr", "data"; "out", "err" are understood) or number (0, 1, 2).
   /// \throws Error bad_argument for any other

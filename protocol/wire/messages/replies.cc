@@ -31,7 +31,8 @@ inline constexpr auto kMembers<ReadReply> =
                optional("messages", &ReadReply::messages), required("missed", &ReadReply::missed),
                required("start", &ReadReply::start),       required("consumed", &ReadReply::consumed),
                required("limit", &ReadReply::limit),       required("lost", &ReadReply::lost),
-               required("gap", &ReadReply::gap),           required("eof", &ReadReply::eof)};
+               required("gap", &ReadReply::gap),           required("eof", &ReadReply::eof),
+               required("taken", &ReadReply::taken)};
 template <>
 inline constexpr auto kMembers<Chunk> = std::tuple{
     required("seq", &Chunk::seq), required("time", &Chunk::time), required("stream", &Chunk::stream),
@@ -39,8 +40,8 @@ inline constexpr auto kMembers<Chunk> = std::tuple{
 template <>
 inline constexpr auto kMembers<OutputReply> =
     std::tuple{required("chunks", &OutputReply::chunks), required("next", &OutputReply::next),
-               required("lost", &OutputReply::lost), required("gap", &OutputReply::gap),
-               required("eof", &OutputReply::eof)};
+               required("lost", &OutputReply::lost), required("taken", &OutputReply::taken),
+               required("gap", &OutputReply::gap), required("eof", &OutputReply::eof)};
 template <>
 inline constexpr auto kMembers<WriteReply> =
     std::tuple{required("accepted", &WriteReply::accepted), required("pending", &WriteReply::pending),
@@ -54,7 +55,7 @@ inline constexpr auto kMembers<SubscribeReply> = std::tuple{required("next", &Su
 template <>
 inline constexpr auto kMembers<OutputEvent> =
     std::tuple{required("chunks", &OutputEvent::chunks), required("next", &OutputEvent::next),
-               required("lost", &OutputEvent::lost)};
+               required("lost", &OutputEvent::lost), required("taken", &OutputEvent::taken)};
 template <>
 inline constexpr auto kMembers<ExitEvent> =
     std::tuple{required("status", &ExitEvent::status), required("runs", &ExitEvent::runs)};

@@ -61,12 +61,13 @@ struct ReadReply {
   uint64_t lost = 0;
   bool gap = false;  ///< false also from a supervisor that does not tell it, as in the others
   bool eof = false;
+  uint64_t taken = 0;  ///< of the missed, by a consuming read; 0 also from a supervisor that does not tell it
 };
 
 /// A piece of output.
 struct Chunk {
   uint64_t seq = 0;
-  double time = 0;  ///< seconds since the epoch
+  std::optional<double> time = {};  ///< seconds since the epoch; null where it is not known (any more)
   Stream stream{1};
   uint64_t offset = 0;
   Bytes data = {};
@@ -77,6 +78,7 @@ struct OutputPage {
   std::vector<Chunk> chunks = {};
   uint64_t next = 0;
   Lost lost = {};
+  Lost taken = {};  ///< by a consuming read, and so not lost
 };
 
 struct OutputReply : OutputPage {

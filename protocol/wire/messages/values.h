@@ -74,7 +74,7 @@ struct EventKinds {
   bool operator==(const EventKinds&) const = default;
 };
 
-/// How much of each output stream is gone: bytes, and messages of data.
+/// How much of each output stream is missing: bytes, and messages of data.
 struct Lost {
   uint64_t out = 0;
   uint64_t err = 0;

@@ -2,6 +2,7 @@
 // failure; it never sees encodings, ids or connections beyond what Call has.
 #pragma once
 
+#include "protocol/ring/output_reader.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/messages.h"
 #include "protocol/wire/result.h"
@@ -14,7 +15,8 @@ struct Call {
   Actor actor;
   wire::Encoding encoding;  ///< of the reply: it bounds the size of a page
   uint64_t clients;
-  WriteChain& writes;  ///< of this client
+  WriteChain& writes;             ///< of this client
+  ring::LastOutput& last_output;  ///< likewise
 };
 
 Result<wire::PingReply> handle(const Call& call, const wire::PingRequest& request);

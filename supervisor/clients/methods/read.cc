@@ -34,6 +34,7 @@ void set_positions(wire::ReadReply& reply, const ring::Positions& positions) {
   reply.lost = positions.lost;
   reply.gap = positions.gap;
   reply.eof = positions.eof;
+  reply.taken = ring::missing(reply.offset - reply.missed, reply.missed, positions).taken;
 }
 
 // Fills in the data of `count` units from `begin` on, as far as a page goes; returns where it ends.
