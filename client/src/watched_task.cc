@@ -271,6 +271,7 @@ std::optional<WatchEvent> WatchedTask::take_event(Json params) {
     event.output = to_output(wire::decode<wire::OutputEvent>(std::move(params)));
     if (output->joined) join(event.output.chunks);
     output->cursor = event.output.next;
+    output->offsets.reset();
     return event;
   }
   if (kind == wire::ExitEvent::kKind && settings_.options.exit) {
