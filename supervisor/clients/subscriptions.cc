@@ -22,7 +22,7 @@ bool send_output(Connection& connection, Subscription& subscription, Task& task)
 
 // Output that comes later is not for a client that has half-closed.
 bool is_over(const Subscription& subscription) {
-  return subscription.end && subscription.cursor >= *subscription.end;
+  return subscription.end && ring::has_reached(subscription.cursor, *subscription.end);
 }
 
 wire::StreamEvent stream_event(StreamId stream, Task& task) {
