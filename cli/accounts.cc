@@ -68,7 +68,8 @@ std::optional<Account> in_passwd(const std::function<bool(const passwd&)>& wante
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen("/etc/passwd", "re"));
   if (!file) return std::nullopt;
   while (const passwd* entry = ::fgetpwent(file.get())) {
-    if (wanted(*entry)) return Account{entry->pw_name, entry->pw_uid, entry->pw_gid};
+    if (wanted(*entry))
+      return Account{entry->pw_name, entry->pw_uid, entry->pw_gid, entry->pw_dir, entry->pw_shell};
   }
   return std::nullopt;
 }
@@ -85,11 +86,11 @@ void add_from_group_file(const Account& account, std::vector<gid_t>& groups) {
 Lookup<Account> account(const std::string& key) {
   const Lookup<std::string> line = getent("passwd", key);
   if (!line.found) return {std::nullopt, line.error};
-  const auto fields = parts_of(*line.found, ":");
-  if (fields.size() < 4) return {};
+  const auto fields = parts_of(*line.found, ":\n");
+  if (fields.size() < 7) return {};
   const auto uid = number_in(fields[2]), gid = number_in(fields[3]);
   if (!uid || !gid) return {};
-  return {Account{std::string(fields[0]), *uid, *gid}, 0};
+  return {Account{std::string(fields[0]), *uid, *gid, std::string(fields[5]), std::string(fields[6])}, 0};
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ Lookup<Account> account(Function lookup) {
     return lookup(&entry, text, size, result);
   });
   if (found == nullptr) return {std::nullopt, error};
-  return {Account{entry.pw_name, entry.pw_uid, entry.pw_gid}, 0};
+  return {Account{entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_shell}, 0};
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ struct Account {
   std::string name;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::string home = {};
+  std::string shell = {};
 };
 
 struct Group {

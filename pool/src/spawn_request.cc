@@ -75,13 +75,16 @@ bool is_own_variable(std::string_view name) {
   return std::find(std::begin(kOwnVariables), std::end(kOwnVariables), name) != std::end(kOwnVariables);
 }
 
-std::vector<std::string> environment(const SpawnOptions& options) {
+// `users`: variables that follow the user, unless the options have them.
+std::vector<std::string> environment(const SpawnOptions& options, std::map<std::string, std::string> users) {
+  std::map<std::string, std::string> added = options.env;
+  added.merge(users);
   std::vector<std::string> result;
   for (char** entry = environ; !options.clear_env && entry != nullptr && *entry != nullptr; ++entry) {
     std::string name(*entry, ::strcspn(*entry, "="));
-    if (!is_own_variable(name) && options.env.find(name) == options.env.end()) result.emplace_back(*entry);
+    if (!is_own_variable(name) && added.find(name) == added.end()) result.emplace_back(*entry);
   }
-  for (const auto& [name, value] : options.env) {
+  for (const auto& [name, value] : added) {
     if (!is_own_variable(name)) result.push_back(name + "=" + value);
   }
   return result;
@@ -174,7 +177,6 @@ Result<const char*> behavior_name(Behavior behavior) {
 
 Status put_surroundings(const SpawnOptions& options, wire::LaunchSpec* spec) {
   if (Status ok = check_env(options.env); !ok) return ok;
-  spec->env = environment(options);
   Result<std::string> cwd = absolute("cwd", options.cwd);
   if (!cwd) return fail(std::move(cwd.error()));
   spec->cwd = *std::move(cwd);
@@ -182,9 +184,10 @@ Status put_surroundings(const SpawnOptions& options, wire::LaunchSpec* spec) {
   if (!umask) return fail(std::move(umask.error()));
   spec->umask = *umask;
   if (Status ok = no_nul("user", options.user); !ok) return ok;
-  Result<std::optional<wire::UserSpec>> user = resolve_user(options.user);
+  Result<std::optional<ChosenUser>> user = resolve_user(options.user);
   if (!user) return fail(std::move(user.error()));
-  spec->user = *std::move(user);
+  if (*user) spec->user = (*user)->spec;
+  spec->env = environment(options, *user ? (*user)->environment : std::map<std::string, std::string>());
   spec->nice = options.nice;
   return put_limits(options, spec);
 }

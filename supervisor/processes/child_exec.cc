@@ -151,6 +151,16 @@ void become_user(const wire::UserSpec& user, int report_fd) {
   }
 }
 
+// A user who cannot enter the pool has no use for its path: a bgtask of theirs would only be refused there.
+void withhold_closed_pool(Preparation& p) {
+  static constexpr char kVariable[] = "BGTASK_POOL=";
+  if (::access(p.spec.pool_path.c_str(), X_OK) == 0) return;
+  const auto kept = std::remove_if(p.envp.begin(), p.envp.end(), [](const char* entry) {
+    return entry != nullptr && std::strncmp(entry, kVariable, sizeof kVariable - 1) == 0;
+  });
+  if (kept != p.envp.end()) *kept = nullptr;  // the list ends with it; a shorter one is not allocated here
+}
+
 [[noreturn]] void execute(Preparation& p, int report_fd) {
   int error = ENOENT;
   for (const std::string& file : p.files) {
@@ -203,7 +213,10 @@ void run_child(Preparation& p, const ChildEnds& ends, int report_fd, int leave_f
   apply_limits(p, report_fd);
   errno = 0;
   if (p.spec.nice != 0 && ::nice(p.spec.nice) == -1 && errno != 0) give_up(report_fd, Step::kNice);
-  if (p.spec.user) become_user(*p.spec.user, report_fd);
+  if (p.spec.user) {
+    become_user(*p.spec.user, report_fd);
+    withhold_closed_pool(p);
+  }
   die_with(supervisor);  // again: a change of user clears it
   if (!p.spec.cwd.empty() && ::chdir(p.spec.cwd.c_str()) != 0) give_up(report_fd, Step::kDirectory);
   ::umask(p.spec.umask);

@@ -145,6 +145,22 @@ TEST_F(PermissionTest, ATaskMayRunAsAnotherUserAndStaysTheSpawners) {
   EXPECT_EQ(sleeper.remove({.grace = kNoHurry}).exited, 1u);
 }
 
+TEST_F(PermissionTest, AnotherUserIsToldOfThePoolOnlyIfHeCanEnterIt) {
+  const auto variables = [&](mode_t mode) {
+    chmod(base().c_str(), 0755);
+    chmod(pool().path().c_str(), mode);
+    Task task = spawn({.exec = {"/usr/bin/env"}, .cwd = "/", .user = "42421:42422"});
+    wait_exit(task);
+    return task.stream("stdout").read().data;
+  };
+  const std::string pool_variable = "BGTASK_POOL=" + pool().path().string() + "\n";
+  const std::string closed = variables(0700);
+  EXPECT_EQ(closed.find("BGTASK_POOL="), std::string::npos) << closed;
+  for (const char* entry : {"HOME=/\n", "USER=42421\n", "BGTASK_PID=", "BGTASK_DATA_FD="})
+    EXPECT_NE(closed.find(entry), std::string::npos) << entry;
+  EXPECT_NE(variables(0755).find(pool_variable), std::string::npos);
+}
+
 TEST_F(PermissionTest, AnOrdinaryUserCannotBecomeAnother) {
   const std::filesystem::path path = pool_of(kOwner);
   const std::filesystem::path supervisor = public_copy(BGTASK_SUPERVISOR_PROGRAM);

@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
                            o.limits = {{"core", {2, 1}}};
                          }},
                     Case{"user 'no-such-user-here'", [](SpawnOptions& o) { o.user = "no-such-user-here"; }},
-                    Case{"user '987654321'", [](SpawnOptions& o) { o.user = "987654321"; }},
+                    Case{"user '987654321'", [](SpawnOptions& o) { o.user = "4294967295"; }},
                     Case{"user '-1'", [](SpawnOptions& o) { o.user = "-1"; }},
                     Case{"user '4294967296'", [](SpawnOptions& o) { o.user = "4294967296"; }},
                     Case{"user", [](SpawnOptions& o) { o.user = "root\0x"s; }},
@@ -295,6 +295,64 @@ TEST(SpawnRequest, UserByNameOrNumberWithGroups) {
   ASSERT_TRUE(by_number.user);
   EXPECT_EQ(by_number.user->name, "daemon");
   EXPECT_EQ(by_number.user->gid, by_name.user->gid);
+}
+
+TEST(SpawnRequest, AUserByNumberNeedsNoEntryInTheDatabase) {
+  SpawnOptions options = plain();
+  const struct {
+    const char* text;
+    wire::UserSpec user;
+  } cases[] = {{"42421", {"42421", 42421, 42421, {42421}}},
+               {"42421:100", {"42421", 42421, 100, {100}}},
+               {"65534:100", {"nobody", 65534, 100, {100}}},
+               {"nobody:daemon", {"nobody", 65534, 1, {1}}},
+               {"0:0", {"root", 0, 0, {0}}}};
+  for (const auto& one : cases) {
+    options.user = one.text;
+    const wire::LaunchSpec spec = taken(options);
+    ASSERT_TRUE(spec.user) << one.text;
+    EXPECT_EQ(spec.user->name, one.user.name) << one.text;
+    EXPECT_EQ(spec.user->uid, one.user.uid) << one.text;
+    EXPECT_EQ(spec.user->gid, one.user.gid) << one.text;
+    EXPECT_EQ(spec.user->groups, one.user.groups) << one.text;
+  }
+}
+
+// The system calls take 2^32-1 for "leave it as it is".
+TEST(SpawnRequest, AUserOrGroupThatIsNoneIsRefused) {
+  SpawnOptions options = plain();
+  for (const char* text : {"4294967295", "4294967296", "-1", "nobody:4294967295", "nobody:", ":100",
+                           "nobody:no-such-group-here", "no-such-user-here:100", "1:2:3"}) {
+    options.user = text;
+    EXPECT_EQ(refused(options).code, ErrorCode::kBadArgument) << text;
+  }
+}
+
+TEST(SpawnRequest, TheUsersVariablesFollowUnlessGiven) {
+  const std::string word = test::in_child([]() -> std::string {
+    ::clearenv();
+    ::setenv("HOME", "/root", 1);
+    ::setenv("USER", "root", 1);
+    ::setenv("KEPT", "1", 1);
+    SpawnOptions options = plain();
+    options.user = "daemon";
+    options.env = {{"SHELL", "/bin/zsh"}};
+    std::vector<std::string> env = taken(options).env;
+    for (const char* entry :
+         {"HOME=/usr/sbin", "USER=daemon", "LOGNAME=daemon", "SHELL=/bin/zsh", "KEPT=1"}) {
+      if (!contains(env, entry)) return entry;
+    }
+    if (env.size() != 5) return std::to_string(env.size()) + " variables";
+    options.user = "42421";
+    options.env = {};
+    env = taken(options).env;
+    for (const char* entry : {"HOME=/", "USER=42421", "LOGNAME=42421", "SHELL=/bin/sh"}) {
+      if (!contains(env, entry)) return entry;
+    }
+    options.user = "";
+    return contains(taken(options).env, "HOME=/root") ? "" : "HOME changed without a user";
+  });
+  EXPECT_EQ(word, "");
 }
 
 TEST(SpawnRequest, AnUnknownUserIsEnoent) {
