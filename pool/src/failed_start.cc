@@ -7,13 +7,12 @@
 
 #include <cstdlib>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "client/src/dead_task.h"
 #include "pool/src/gc.h"
+#include "pool/src/task_processes.h"
 #include "protocol/io/directory_names.h"
-#include "protocol/io/files.h"
 #include "protocol/io/pidfd.h"
 #include "protocol/taskdir/names.h"
 
@@ -23,17 +22,9 @@ namespace {
 constexpr int kMaxRounds = 400;
 constexpr int kQuietRounds = 2;  // a process between its fork and its exec cannot be told from others yet
 constexpr timespec kPause{0, 5'000'000};
-constexpr size_t kMaxEnvironment = 4 << 20;
 
-bool has_variable(std::string_view environment, std::string_view variable) {
-  const std::string entry = std::string(variable) + '\0';
-  return environment.starts_with(entry) || environment.find('\0' + entry) != std::string_view::npos;
-}
-
-bool belongs_to(const std::string& process, const std::string& token) {
-  const Result<std::string> environment =
-      io::read_file(AT_FDCWD, ("/proc/" + process + "/environ").c_str(), kMaxEnvironment);
-  return environment && has_variable(*environment, "BGTASK_TOKEN=" + token);
+bool belongs_to(pid_t process, const std::string& token) {
+  return initial_environment(process, "BGTASK_TOKEN") == token;
 }
 
 /// Whether there was one. The handle is opened before the second look: it is that process or none.
@@ -41,9 +32,10 @@ bool end_processes(const std::string& token) {
   bool any = false;
   for (const std::string& name :
        io::directory_names(AT_FDCWD, "/proc").value_or(std::vector<std::string>())) {
-    if (std::atoi(name.c_str()) <= 0 || !belongs_to(name, token)) continue;
-    const io::UniqueFd handle(::pidfd_open(std::atoi(name.c_str()), 0));
-    if (!handle || !belongs_to(name, token)) continue;
+    const pid_t pid = std::atoi(name.c_str());
+    if (pid <= 0 || !belongs_to(pid, token)) continue;
+    const io::UniqueFd handle(::pidfd_open(pid, 0));
+    if (!handle || !belongs_to(pid, token)) continue;
     any = true;
     ::pidfd_send_signal(handle.get(), SIGKILL, nullptr, 0);
   }

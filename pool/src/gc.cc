@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/src/dead_task.h"
+#include "pool/src/task_processes.h"
 #include "protocol/taskdir/removal.h"
 
 namespace bgtask {
@@ -34,9 +35,10 @@ bool child_is_gone(const TaskDirectory& task) {
 
 // remove_dead_task looks again, and at the child too; but it is patient with a lock, and most tasks are
 // alive.
-bool remove_task(const PoolDirectory& pool, pid_t id) {
+bool remove_task(const PoolDirectory& pool, pid_t id, TaskProcesses& processes) {
   Result<TaskDirectory> task = open_task(pool, id);
-  return task && is_dead(*task) && remove_dead_task(pool, *std::move(task));
+  return task && is_dead(*task) && processes.left_by(*task).empty() &&
+         remove_dead_task(pool, *std::move(task));
 }
 
 // A hidden directory as if it were a task's; nothing if it is not the pool owner's, or no directory.
@@ -77,8 +79,9 @@ Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool) {
   Result<std::vector<pid_t>> ids = list_ids(pool);
   if (!ids) return ids;
   std::vector<pid_t> removed;
+  TaskProcesses processes;
   for (pid_t id : *ids) {
-    if (remove_task(pool, id)) removed.push_back(id);
+    if (remove_task(pool, id, processes)) removed.push_back(id);
   }
   const taskdir::HiddenNames hidden = list_hidden(pool);
   for (const std::string& name : hidden.withdrawn)

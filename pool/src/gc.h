@@ -11,9 +11,9 @@
 
 namespace bgtask {
 
-/// Removes tasks whose supervisor is dead and whose child is gone, and hidden remains of spawns and deletes
-/// that were cut short. What cannot be read, locked or understood stays. Returns the ids of the tasks
-/// removed.
+/// Removes tasks whose supervisor is dead and whose child and descendants are gone, and hidden remains of
+/// spawns and deletes that were cut short. What cannot be read, locked or understood stays. Returns the ids
+/// of the tasks removed.
 Result<std::vector<pid_t>> collect_garbage(const PoolDirectory& pool);
 
 /// The hidden directory of that name, whose supervisor is known to be dead.

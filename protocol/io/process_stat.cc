@@ -71,6 +71,7 @@ Result<ProcessStat> process_stat(pid_t pid) {
   stat.before_exec = (number_in(fields.at(9)) & kForkNoExec) != 0;
   stat.user_ticks = number_in(fields.at(14));
   stat.system_ticks = number_in(fields.at(15));
+  stat.children_ticks = number_in(fields.at(16)) + number_in(fields.at(17));
   stat.threads = number_in(fields.at(20));
   stat.start_ticks = number_in(fields.at(22));
   return stat;

@@ -17,6 +17,7 @@ struct ProcessStat {
   bool before_exec = false;  ///< forked, no exec yet
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
+  uint64_t children_ticks = 0;  ///< user and system, of children that have been waited for
   uint64_t threads = 0;
   uint64_t start_ticks = 0;  ///< since boot; with the pid and the boot's id it identifies a process
   bool dead() const { return state == 'Z' || state == 'X'; }

@@ -1,9 +1,15 @@
 #include <bgtask/task_pool.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <spawn.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+
+#include "protocol/wire/codec.h"
+#include "protocol/wire/launch.h"
 #include "tests/pool/support.h"
 
 namespace bgtask {
@@ -47,6 +53,45 @@ TEST(Gc, AChildsPidThatIsAnothersNowIsNoChild) {
   child["supervision"]["boot_id"] = "another";
   dir.add("102", false, child);
   EXPECT_EQ(TaskPool(dir.path()).gc(), (std::vector<pid_t>{101, 102}));
+}
+
+// A process that lives until it is destroyed, with the token of a task in its environment.
+class ProcessOfTask {
+ public:
+  explicit ProcessOfTask(const std::string& token) {
+    std::string variable = "BGTASK_TOKEN=" + token;
+    char sleep[] = "/bin/sleep", time[] = "1000";
+    char* argv[] = {sleep, time, nullptr};
+    char* envp[] = {variable.data(), nullptr};
+    EXPECT_EQ(::posix_spawn(&pid_, sleep, nullptr, nullptr, argv, envp), 0);
+  }
+  ~ProcessOfTask() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+TEST(Gc, ATaskOfWhichAProcessIsLeftStays) {
+  HandMadePool dir;
+  const auto add_with_token = [&dir](const std::string& name, const std::string& token) {
+    dir.add(name, false);
+    wire::LaunchSpec spec;
+    spec.exec = {"x"};
+    spec.token = token;
+    dir.write(name, "launch", wire::encode_msgpack(wire::to_json(spec)));
+  };
+  add_with_token("101", "tokenoftheone");
+  add_with_token("102", "tokenoftheother");
+  dir.add("103", false);
+  dir.write("103", "launch", "garbage");
+  {
+    const ProcessOfTask process("tokenoftheone");
+    EXPECT_EQ(TaskPool(dir.path()).gc(), (std::vector<pid_t>{102, 103}));
+  }
+  EXPECT_EQ(TaskPool(dir.path()).gc(), std::vector<pid_t>{101});
 }
 
 TEST(Gc, ATaskIsRemovedOnceItHasDied) {

@@ -81,9 +81,11 @@ struct SpawnOptions {
   std::string cwd = {};                         ///< empty: the caller's
   std::optional<mode_t> umask = {};             ///< none: the caller's
   std::map<std::string, ResourceLimit> limits =
-      {};                 ///< by setrlimit's names: "nofile", "core", "as", "cpu", …
-  std::string user = {};  ///< name or number; needs root. Empty: the caller's
-  int nice = 0;           ///< added to the caller's niceness
+      {};  ///< by setrlimit's names: "nofile", "core", "as", "cpu", …
+  /// USER or USER:GROUP, by name or number; a number needs no entry in the user database. Needs root. HOME,
+  /// USER, LOGNAME and SHELL follow unless `env` has them. Empty: the caller's
+  std::string user = {};
+  int nice = 0;  ///< added to the caller's niceness
 
   // What is kept with it.
   StdinMode stdin = StdinMode::kPipe;
@@ -145,6 +147,20 @@ struct PoolOptions {
   std::map<std::string, std::string> supervisor_env = {};
 };
 
+/// What TaskPool::start_once does where the pool has tasks of the same name, running or ended.
+enum class IfExists {
+  kAttach,   ///< gives the newest of them as it is
+  kFail,     ///< throws `exists`
+  kReplace,  ///< deletes them all and starts a new one
+  kRestart,  ///< gives the newest of them, after running its command again if that has ended
+};
+
+struct StartedOnce {
+  Task task;
+  bool started = false;    ///< it is a new one
+  bool restarted = false;  ///< it existed, and its command was run again
+};
+
 /// A pool entry that a search passed over, and why.
 struct SkippedEntry {
   std::string name;
@@ -182,6 +198,17 @@ class TaskPool {
   /// kForeground, whatever it says. \throws Error as spawn, for what is found out before the exec
   [[noreturn]] void exec_supervisor(const SpawnOptions& options, const InPlaceOptions& in_place = {}) const;
 
+  /// Starts a task unless there is one of the same name (`options.meta["name"]`, which it must have), in
+  /// which case `policy` says what happens. Callers that do this in the same pool at the same time wait for
+  /// each other, so that only one of them starts a task. \throws Error as spawn(); exists (kFail),
+  /// bad_argument (without a name), and what Task::remove (kReplace) and Task::restart (kRestart) throw
+  ///
+  /// \code
+  /// auto [task, started, restarted] =
+  ///     pool.start_once({.exec = {"./db"}, .meta = {{"name", "db"}}}, bgtask::IfExists::kAttach);
+  /// \endcode
+  StartedOnce start_once(const SpawnOptions& options, IfExists policy) const;
+
   /// The task with this supervisor pid, child pid or former pid; nothing if there is none.
   std::optional<Task> task(pid_t pid) const;
 
@@ -205,8 +232,8 @@ class TaskPool {
   /// Puts a new supervisor in charge of a task whose supervisor died, and returns the task under its new pid.
   /// \throws Error running (its supervisor is alive), not_found
   Task adopt(pid_t pid) const;
-  /// Removes the tasks whose supervisor is dead and whose child is gone, and remains of unfinished spawns
-  /// and deletes; nothing else. Returns the ids (pids) removed.
+  /// Removes the tasks whose supervisor is dead and of which no process is left, and remains of unfinished
+  /// spawns and deletes; nothing else. Returns the ids (pids) removed.
   std::vector<pid_t> gc() const;
 
  private:
