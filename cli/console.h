@@ -33,8 +33,9 @@ bool stderr_is_terminal();
 bool stdout_is_pipe();
 /// On a terminal that can, unless $NO_COLOR is set.
 bool colours_wanted();
-/// Columns of the terminal stdout is; 0 where it is none.
-std::size_t terminal_width();
+/// Columns that a line of stdout may have: $COLUMNS if that is a number above 0, else those of the terminal
+/// stdout is; 0 where it is none.
+std::size_t line_width();
 
 /// Reads up to `most` bytes of stdin, fewer only at its end (then possibly none). \throws ConsoleError
 std::string read_stdin(std::size_t most);

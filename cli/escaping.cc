@@ -13,10 +13,6 @@ namespace {
 using wire::CodePoint;
 using wire::Decoded;
 
-bool is_continuation(char c) {
-  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
-
 // Controls, and what changes the direction or the lines of the text around it.
 bool is_harmful(std::uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c || (c >= 0x200b && c <= 0x200f) ||
@@ -75,21 +71,6 @@ std::string escaped(std::string_view text) {
     text.remove_prefix(at.state == Decoded::kValid ? at.length : 1);
   }
   return out;
-}
-
-std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
-}
-
-std::string cut_to_width(std::string_view text, std::size_t width) {
-  if (display_width(text) <= width) return std::string(text);
-  if (width == 0) return "";
-  std::size_t end = 0;
-  for (std::size_t columns = 0; end < text.size(); ++end) {
-    if (!is_continuation(text[end]) && ++columns == width) break;
-  }
-  return std::string(text.substr(0, end)) + "…";
 }
 
 std::string TerminalFilter::feed(std::string_view piece) {

@@ -13,10 +13,6 @@ namespace bgtask::cli {
 /// \u{202e}; everything else as it is. The result is one line.
 std::string escaped(std::string_view text);
 
-/// Columns a text needs on a terminal, taking every code point for one.
-std::size_t display_width(std::string_view text);
-/// The text cut to `width` columns, the last one being "…" where something was cut.
-std::string cut_to_width(std::string_view text, std::size_t width);
 
 /// Makes a stream of output harmless for a terminal, piece by piece: newline, tab and SGR colour sequences
 /// stay, other controls become visible as with escaped(). Keeps what a piece left unfinished until the next.

@@ -1,11 +1,10 @@
-// JSON and tables on stdout.
+// JSON on stdout.
 #pragma once
 
 #include <bgtask/json.h>
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace bgtask::cli {
 
@@ -15,29 +14,8 @@ Json bytes_as_json(std::string_view bytes);
 std::string json_line(const Json& document);
 /// The same, indented for people.
 std::string json_text(const Json& document);
-/// A value for people: strings bare, everything else as JSON. Control characters are as they are.
+/// A value for people: strings, and bytes that are no UTF-8, bare, everything else as JSON. Control
+/// characters are as they are.
 std::string plain_text(const Json& value);
-
-enum class Colour { kNone, kGreen, kYellow, kRed, kMagenta };
-
-struct Cell {
-  std::string text = {};  ///< anything; it is escaped when it is printed
-  Colour colour = Colour::kNone;
-};
-
-struct Column {
-  std::string title = {};
-  bool right = false;  ///< numbers
-};
-
-struct TableStyle {
-  bool header = true;
-  bool colours = false;
-  std::size_t width = 0;  ///< the last column is cut so that lines are no longer; 0: nothing is cut
-};
-
-/// Columns as wide as their widest cell, two blanks apart, no blanks at line ends.
-std::string table(const std::vector<Column>& columns, std::vector<std::vector<Cell>> rows,
-                  const TableStyle& style);
 
 }  // namespace bgtask::cli

@@ -75,7 +75,7 @@ std::string overview() {
   return text;
 }
 
-// "kill -9" and "kill -TERM", as fingers know them.
+// "kill -9", "kill -TERM" and "kill -term", as fingers know them.
 std::vector<std::string> with_signal_option(std::vector<std::string> arguments) {
   for (auto& argument : arguments) {
     if (argument == "--") break;
@@ -114,7 +114,7 @@ const VerbEntry& known_verb(const std::string& name) {
   if (const VerbEntry* entry = find_verb(name)) return *entry;
   const auto similar = similar_verb(name);
   throw UsageError("there is no verb '" + name + "'" +
-                   (similar.empty() ? std::string() : "; did you mean '" + std::string(similar) + "'?") +
+                   (similar.empty() ? std::string() : "; did you mean '" + similar + "'?") +
                    " ('bgtask --help' lists them)");
 }
 

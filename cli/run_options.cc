@@ -5,8 +5,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <optional>
 
 #include "cli/conditions.h"
+#include "cli/env_file.h"
 #include "cli/sizes_and_times.h"
 #include "cli/usage_error.h"
 
@@ -26,24 +29,34 @@ bool parse_whole(const std::string& text, int base, Number& value) {
 
 }  // namespace
 
+namespace {
+
+void set_or_take(SpawnOptions& options, const std::string& name, const std::optional<std::string>& value) {
+  if (value) {
+    options.env[name] = *value;
+  } else if (const char* own = std::getenv(name.c_str())) {
+    options.env[name] = own;
+  }
+}
+
+}  // namespace
+
 void add_environment(SpawnOptions& options, const std::string& text) {
   const auto equals = text.find('=');
   const std::string name = text.substr(0, equals);
   if (name.empty()) throw UsageError("'" + text + "' is not NAME=VALUE or NAME");
-  if (equals != std::string::npos) {
-    options.env[name] = text.substr(equals + 1);
-  } else if (const char* value = std::getenv(name.c_str())) {
-    options.env[name] = value;
-  }
+  std::optional<std::string> value;
+  if (equals != std::string::npos) value = text.substr(equals + 1);
+  set_or_take(options, name, value);
 }
 
 void add_environment_file(SpawnOptions& options, const std::string& path) {
-  std::ifstream file(path);
+  std::ifstream file(path, std::ios::binary);
   if (!file) throw UsageError("cannot read " + path + ": " + std::strerror(errno));
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line[0] != '#') add_environment(options, line);
-  }
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (file.bad()) throw UsageError("cannot read " + path + ": " + std::strerror(errno));
+  for (const auto& [name, value] : parse_environment_file(text, path))
+    set_or_take(options, name, value);
 }
 
 void add_meta(SpawnOptions& options, const std::string& text) {
@@ -54,6 +67,10 @@ void add_meta(SpawnOptions& options, const std::string& text) {
   const Json object = Json::parse(text, nullptr, false);
   if (!object.is_object()) throw UsageError("'" + text + "' is not a JSON object");
   options.meta.update(object);
+}
+
+void add_meta_json(SpawnOptions& options, const std::string& text) {
+  options.meta.update(parse_json_assignment(text));
 }
 
 void add_limit(SpawnOptions& options, const std::string& text) {

@@ -9,10 +9,12 @@ namespace bgtask::cli {
 
 /// "K=V" sets, "K" takes the caller's value if it has one. \throws UsageError
 void add_environment(SpawnOptions& options, const std::string& text);
-/// A file of such lines; blank lines and lines that begin with # are passed over. \throws UsageError
+/// A file of such lines; see parse_environment_file. \throws UsageError
 void add_environment_file(SpawnOptions& options, const std::string& path);
 /// "k=v" (see parse_assignment) or a JSON object. \throws UsageError
 void add_meta(SpawnOptions& options, const std::string& text);
+/// "k=JSON". \throws UsageError
+void add_meta_json(SpawnOptions& options, const std::string& text);
 /// "nofile=4096" or "nofile=4096:8192" (soft:hard); sizes, or "unlimited". \throws UsageError
 void add_limit(SpawnOptions& options, const std::string& text);
 /// Octal. \throws UsageError

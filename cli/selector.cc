@@ -14,8 +14,11 @@
 #include <utility>
 
 #include "cli/console.h"
+#include "cli/escaping.h"
 #include "cli/exit_status.h"
 #include "cli/output_format.h"
+#include "cli/similar.h"
+#include "cli/task_table.h"
 #include "cli/usage_error.h"
 #include "pool/src/crew.h"
 
@@ -31,12 +34,6 @@ std::optional<pid_t> as_pid(const std::string& word) {
   return pid;
 }
 
-bool is_named(const Json& info, const std::string& name) {
-  const Json* value = find_value(info, "meta");
-  value = value == nullptr ? nullptr : find_value(*value, "name");
-  return value != nullptr && plain_text(*value) == name;
-}
-
 std::vector<Task> search_all(const TaskPool& pool) {
   std::vector<SkippedEntry> skipped;
   auto tasks = pool.search(Json::object(), &skipped);
@@ -48,27 +45,46 @@ std::vector<Task> search_all(const TaskPool& pool) {
 // Looks words up; searches the pool at most once, and not at all where pids are enough.
 class Finder {
  public:
-  explicit Finder(const TaskPool& pool) : pool_(pool) {}
+  explicit Finder(const TaskPool* pool) : pool_(pool) {}
 
   const std::vector<Task>& all() {
-    if (!all_) all_ = search_all(pool_);
+    if (!all_) all_ = pool_ == nullptr ? std::vector<Task>() : search_all(*pool_);
     return *all_;
   }
 
   std::vector<Task> find(const std::string& word) {
     if (word == "@last") return all().empty() ? std::vector<Task>{} : std::vector<Task>{all().back()};
-    if (const auto pid = as_pid(word)) {
-      if (auto task = pool_.task(*pid)) return {*task};
+    if (const auto pid = as_pid(word); pid && pool_ != nullptr) {
+      if (auto task = pool_->task(*pid)) return {*task};
     }
+    // As it is, else as `ls` prints it: what is not UTF-8, or a control character, cannot be typed.
+    std::vector<Task> found = named([&](const std::string& name) { return name == word; });
+    if (found.empty()) found = named([&](const std::string& name) { return escaped(name) == word; });
+    return found;
+  }
+
+  /// A name in the pool that `word` may be a typo of; empty for none.
+  std::string similar_name(const std::string& word) {
+    std::vector<std::string> names;
+    for (const Task& task : all()) {
+      if (std::string name = task_name(task.published({"meta"})); !name.empty())
+        names.push_back(std::move(name));
+    }
+    return most_similar(word, names);
+  }
+
+ private:
+  template <typename Test>
+  std::vector<Task> named(const Test& test) {
     std::vector<Task> found;
     for (const Task& task : all()) {
-      if (is_named(task.published({"meta"}), word)) found.push_back(task);
+      const std::string name = task_name(task.published({"meta"}));
+      if (!name.empty() && test(name)) found.push_back(task);
     }
     return found;
   }
 
- private:
-  const TaskPool& pool_;
+  const TaskPool* pool_;
   std::optional<std::vector<Task>> all_;
 };
 
@@ -114,6 +130,20 @@ void add_admitted(const Selector& selector, const std::string& word, const std::
   }
 }
 
+bool is_in_state(const Json& info, const std::vector<std::string>& states) {
+  const Json* state = find_value(info, "status.state");
+  return std::any_of(states.begin(), states.end(), [&](const std::string& wanted) {
+    return wanted == "failed" ? has_failed(info) : state != nullptr && plain_text(*state) == wanted;
+  });
+}
+
+void say_missing(const std::string& word, const std::string& similar, const std::string& why_no_pool) {
+  std::string text = "there is no task " + word;
+  if (!similar.empty()) text += "; did you mean " + similar + "?";
+  if (!why_no_pool.empty()) text += ": " + why_no_pool;
+  say(text);
+}
+
 std::string pids_of(const std::vector<Task>& tasks) {
   std::string text;
   for (const Task& task : tasks)
@@ -123,16 +153,20 @@ std::string pids_of(const std::vector<Task>& tasks) {
 
 }  // namespace
 
+bool has_failed(const Json& info) {
+  const Json* status = find_value(info, "status");
+  if (status == nullptr || !status->is_object() || status->value("running", Json()) != false) return false;
+  const Json code = status->value("exit_code", Json());
+  return (!code.is_null() && code != 0) || !status->value("signal", Json()).is_null() ||
+         status->value("reason", Json()) == "timeout";
+}
+
 bool Selector::admits(const Json& info) const {
   static const Json kNoMeta = Json::object();
   const Json* found = find_value(info, "meta");
   const Json& meta = found == nullptr ? kNoMeta : *found;
-  const Json* state = find_value(info, "status.state");
-  if (!states.empty() &&
-      (state == nullptr || std::find(states.begin(), states.end(), plain_text(*state)) == states.end())) {
-    return false;
-  }
-  return std::all_of(labels.begin(), labels.end(), [&](const Condition& c) { return c.holds_for(meta); }) &&
+  return (states.empty() || is_in_state(info, states)) &&
+         std::all_of(labels.begin(), labels.end(), [&](const Condition& c) { return c.holds_for(meta); }) &&
          std::all_of(where.begin(), where.end(), [&](const Condition& c) { return c.holds_for(info); }) &&
          std::all_of(patterns.begin(), patterns.end(), [&](const Json& p) { return matches(p, info); });
 }
@@ -148,12 +182,13 @@ void add_where(Selector& selector, const std::string& text) {
 }
 
 void add_states(Selector& selector, const std::string& text) {
-  static const std::set<std::string> kStates = {"running", "paused", "exited", "lost"};
+  static const std::set<std::string> kStates = {"running", "paused", "exited", "lost", "failed"};
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const auto end = std::min(text.find(',', begin), text.size());
     const std::string state = text.substr(begin, end - begin);
-    if (!kStates.contains(state)) throw UsageError("'" + state + "' is not running, paused, exited or lost");
+    if (!kStates.contains(state))
+      throw UsageError("'" + state + "' is not running, paused, exited, lost or failed");
     selector.states.push_back(state);
     begin = end + 1;
   }
@@ -163,25 +198,27 @@ void declare_selector(Command& command, Selector& selector) {
   command.options("-l,--label", "K=V[,K!=V]",
                   "tasks whose metadata has K equal to V, different from V; or K at all",
                   [&selector](const std::string& text) {
-                    for (auto& condition : parse_conditions(text))
+                    for (auto& condition : parse_conditions(text, Comparison::kText))
                       selector.labels.push_back(std::move(condition));
                   });
-  command.options("--state", "STATE", "running, paused, exited or lost; several with commas",
+  command.options("--state", "STATE", "running, paused, exited, lost or failed; several with commas",
                   [&selector](const std::string& text) { add_states(selector, text); });
+  command.flag("--failed", "ended with another status than 0, by a signal or a time limit: --state failed",
+               [&selector] { selector.states.push_back("failed"); });
   command.options("--where", "PATTERN", "as JSON ('{\"status\": {\"running\": true}}') or status.running=1",
                   [&selector](const std::string& text) { add_where(selector, text); });
   command.flag("-a,--all", "all tasks of the pool", &selector.all);
 }
 
 Selection select(Session& session, const Selector& selector) {
-  Finder finder(session.pool());
+  Finder finder(session.pool_if_there());
   Selection selection;
   std::set<pid_t> seen;
   if (selector.all || selector.words.empty()) add_admitted(selector, "", finder.all(), seen, selection.tasks);
   for (const auto& word : selector.words) {
     const auto found = finder.find(word);
     if (found.empty() && !selector.missing_ok) {
-      say("there is no task " + word);
+      say_missing(word, finder.similar_name(word), session.why_missing());
       selection.complete = false;
     }
     add_admitted(selector, word, found, seen, selection.tasks);

@@ -18,7 +18,7 @@ namespace bgtask::cli {
 struct Selector {
   std::vector<std::string> words;
   std::vector<Condition> labels;    ///< on meta
-  std::vector<std::string> states;  ///< any of them
+  std::vector<std::string> states;  ///< any of them; "failed" is one too
   std::vector<Json> patterns;       ///< on the info document
   std::vector<Condition> where;     ///< on the info document
   bool all = false;
@@ -33,7 +33,10 @@ struct Selector {
   bool admits(const Json& info) const;
 };
 
-/// Adds -l, --state, --where and -a.
+/// Whether the task's command has ended with another exit code than 0, by a signal or at its time limit.
+bool has_failed(const Json& info);
+
+/// Adds -l, --state, --failed, --where and -a.
 void declare_selector(Command& command, Selector& selector);
 /// One --where: a JSON object is a pattern, anything else a condition. \throws UsageError
 void add_where(Selector& selector, const std::string& text);
@@ -46,7 +49,7 @@ struct Selection {
 };
 
 /// Oldest first for what a search finds, in the order given for pids and names. What was passed over or not
-/// found is said on stderr. \throws bgtask::Error
+/// found is said on stderr. A pool that does not exist has no tasks. \throws bgtask::Error
 Selection select(Session& session, const Selector& selector);
 /// The same where the selector must not be empty. \throws UsageError naming `verb`
 Selection select_some(Session& session, const Selector& selector, const std::string& verb);

@@ -15,6 +15,16 @@ const TaskPool& Session::pool() {
   return open({});
 }
 
+const TaskPool* Session::pool_if_there() {
+  try {
+    return &pool();
+  } catch (const Error& error) {
+    if (error.code() != "not_found") throw;
+    why_missing_ = error.what();
+    return nullptr;
+  }
+}
+
 const TaskPool& Session::pool_made_if_missing() {
   return open({.mkdir_if_missing = MkdirIfMissing{}});
 }

@@ -16,6 +16,11 @@ class Session {
 
   /// \throws bgtask::Error
   const TaskPool& pool();
+  /// The same for verbs that only look: nullptr where there is no such directory, which is a pool without
+  /// tasks to them. \throws bgtask::Error
+  const TaskPool* pool_if_there();
+  /// Why pool_if_there() found none; empty if it did.
+  const std::string& why_missing() const { return why_missing_; }
   /// The same, and a pool named by --pool is made (0700) where there is none.
   const TaskPool& pool_made_if_missing();
   /// The task this process runs in. \throws UsageError outside of one
@@ -28,6 +33,7 @@ class Session {
 
   std::optional<std::string> path_;
   std::optional<TaskPool> pool_;
+  std::string why_missing_;
 };
 
 }  // namespace bgtask::cli

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "cli/conditions.h"
+#include "cli/output_format.h"
 #include "cli/sizes_and_times.h"
 #include "pool/src/accounts.h"
 
@@ -25,8 +28,10 @@ std::string ago(const Json& info, std::string_view path, double now) {
   return value == nullptr || !value->is_number() ? kAbsent : short_duration(now - value->get<double>());
 }
 
-Cell state_cell(const Json& info) {
+Cell state_cell(const Json& info, const ProcessUsage& live) {
   const std::string state = text_at(info, "status.state");
+  if (has_ended(info) && live.processes > 0)
+    return {state + "+" + std::to_string(live.processes), Colour::kYellow};
   if (state == "running") return {state, Colour::kGreen};
   if (state == "paused") return {state, Colour::kYellow};
   if (state == "lost") return {state, Colour::kMagenta};
@@ -75,15 +80,37 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
+std::string cpu_text(double seconds) {
+  constexpr double kRounded = 10;  // from here on tenths say nothing
+  if (seconds >= kRounded) return short_duration(seconds);
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1fs", seconds);
+  return text;
+}
+
+constexpr std::size_t kLeastName = 12, kMostName = 24, kLeastCommand = 20, kLeastDirectory = 10,
+                      kMostDirectory = 30;
+
 std::vector<Column> columns(bool wide) {
-  std::vector<Column> all = {{"PID", true}, {"NAME", false}, {"STATE", false},
-                             {"AGE", true}, {"ENDED", true}, {"EXIT", true}};
+  std::vector<Column> all = {{.title = "PID", .right = true},
+                             {.title = "NAME", .least = kLeastName, .most = kMostName},
+                             {.title = "STATE"},
+                             {.title = "AGE", .right = true, .dropped = 11},
+                             {.title = "ENDED", .right = true, .dropped = 10},
+                             {.title = "EXIT", .right = true, .dropped = 12}};
   if (wide) {
-    all.insert(
-        all.end(),
-        {{"CHILD", true}, {"USER", false}, {"OUT", true}, {"ERR", true}, {"DATA", true}, {"CWD", false}});
+    const Column more[] = {{.title = "RUN", .right = true, .dropped = 6},
+                           {.title = "CPU", .right = true, .dropped = 9},
+                           {.title = "MEM", .right = true, .dropped = 8},
+                           {.title = "CHILD", .right = true, .dropped = 1},
+                           {.title = "USER", .dropped = 7},
+                           {.title = "OUT", .right = true, .dropped = 5},
+                           {.title = "ERR", .right = true, .dropped = 4},
+                           {.title = "DATA", .right = true, .dropped = 3},
+                           {.title = "CWD", .least = kLeastDirectory, .most = kMostDirectory, .dropped = 2}};
+    all.insert(all.end(), std::begin(more), std::end(more));
   }
-  all.push_back({"COMMAND", false});
+  all.push_back({.title = "COMMAND", .least = kLeastCommand});
   return all;
 }
 
@@ -103,12 +130,37 @@ std::string command_line(const Json& command) {
   return text;
 }
 
-std::vector<Cell> task_row(const Json& info, bool wide, double now) {
+bool has_ended(const Json& info) {
+  const Json* running = find_value(info, "status.running");
+  return running != nullptr && *running == false;
+}
+
+std::optional<double> run_time(const Json& info, double now) {
+  const Json* start = find_value(info, "started_at");
+  const Json* end = find_value(info, "ended_at");
+  if (start == nullptr || !start->is_number()) return std::nullopt;
+  return (end != nullptr && end->is_number() ? end->get<double>() : now) - start->get<double>();
+}
+
+double cpu_seconds(const Json& info, const ProcessUsage& live) {
+  double seconds = live.cpu_seconds;
+  for (const char* part : {"rusage.user_seconds", "rusage.system_seconds"}) {
+    const Json* used = find_value(info, part);
+    if (used != nullptr && used->is_number()) seconds += used->get<double>();
+  }
+  return seconds;
+}
+
+std::vector<Cell> task_row(const Json& info, const ProcessUsage& live, bool wide, double now) {
   const std::string name = task_name(info);
-  std::vector<Cell> cells = {
-      {text_at(info, "pid")},         {name.empty() ? kAbsent : name}, state_cell(info),
-      {ago(info, "started_at", now)}, {ago(info, "ended_at", now)},    exit_cell(info)};
+  std::vector<Cell> cells = {{text_at(info, "pid")},       {name.empty() ? kAbsent : name},
+                             state_cell(info, live),       {ago(info, "started_at", now)},
+                             {ago(info, "ended_at", now)}, exit_cell(info)};
   if (wide) {
+    const auto ran = run_time(info, now);
+    cells.push_back({ran ? short_duration(*ran) : kAbsent});
+    cells.push_back({cpu_text(cpu_seconds(info, live))});
+    cells.push_back({live.processes > 0 ? short_size(live.resident) : kAbsent});
     cells.push_back({text_at(info, "child_pid")});
     cells.push_back({user_name(info)});
     cells.push_back({unread(info, "stdout", true)});

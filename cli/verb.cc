@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <sstream>
+
+#include "cli/similar.h"
 
 namespace bgtask::cli {
 namespace {
@@ -17,19 +18,11 @@ bool is_called(const VerbEntry& entry, std::string_view name) {
   return false;
 }
 
-// How many letters have to be put in, taken out or changed to make one of the other.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
+// What a verb that is mistyped may do without harm: a suggestion is typed again without much thought.
+bool ends_or_removes(std::string_view verb) {
+  static constexpr std::array<std::string_view, 6> kVerbs = {"kill",   "stop",  "restart",
+                                                             "delete", "clean", "gc"};
+  return std::find(kVerbs.begin(), kVerbs.end(), verb) != kVerbs.end();
 }
 
 }  // namespace
@@ -49,17 +42,12 @@ const VerbEntry* find_verb(std::string_view name) {
   return nullptr;
 }
 
-std::string_view similar_verb(std::string_view name) {
-  if (name.size() > 32) return {};
-  std::string_view best;
-  std::size_t least = 3;  // more than two wrong letters is another word
-  for (const auto& entry : verbs()) {
-    const std::size_t distance = edit_distance(name, entry.name);
-    if (distance >= least || distance >= entry.name.size()) continue;
-    least = distance;
-    best = entry.name;
-  }
-  return best;
+std::string similar_verb(std::string_view name) {
+  std::vector<std::string> names;
+  for (const auto& entry : verbs())
+    names.emplace_back(entry.name);
+  const std::string similar = most_similar(name, names);
+  return ends_or_removes(similar) ? std::string() : similar;
 }
 
 }  // namespace bgtask::cli

@@ -32,10 +32,10 @@ struct VerbEntry {
 std::span<const VerbEntry> verbs();
 /// By name or alias; nullptr for none.
 const VerbEntry* find_verb(std::string_view name);
-/// The verb most like a mistyped one; empty if none is.
-std::string_view similar_verb(std::string_view name);
+/// The verb most like a mistyped one; empty if none is, or if that one ends or removes something.
+std::string similar_verb(std::string_view name);
 
-// Each is defined in verbs/NAME.cc.
+// Each is defined in verbs/, by its name or with its relatives.
 VerbEntry run_verb();
 VerbEntry ls_verb();
 VerbEntry info_verb();

@@ -1,9 +1,13 @@
 // bgtask clean: delete the tasks that have ended.
 
+#include <cstdint>
+
+#include "cli/action_report.h"
 #include "cli/console.h"
 #include "cli/exit_status.h"
 #include "cli/selector.h"
 #include "cli/verb.h"
+#include "pool/src/task_processes.h"
 
 namespace bgtask::cli {
 namespace {
@@ -23,7 +27,7 @@ class CleanVerb : public Verb {
     int status = selection.complete ? 0 : kExitFailure;
     for (Task& task : selection.tasks) {
       try {
-        remove_if_ended(task);
+        clean(task);
       } catch (const Error& error) {
         say_failure(task.pid(), error);
         status = kExitFailure;
@@ -33,14 +37,31 @@ class CleanVerb : public Verb {
   }
 
  private:
-  static void remove_if_ended(Task& task) {
-    const Json info = task.snapshot();
+  // Deletes the task if it has ended: a delete would end the processes that its command left behind.
+  void clean(Task& task) {
+    const Json published = task.snapshot();
     const pid_t pid = task.pid();
-    if (info.at("status").value("running", true)) return;
+    if (runs(published)) return;
+    if (const std::uint64_t left = live_processes(task, published); left > 0) {
+      say(std::to_string(pid) + " has exited, but " + count_of(left, "process", "processes") +
+          " of it still " + (left == 1 ? "runs" : "run") + ": kept");
+      return;
+    }
     task.remove();
     write_stdout(std::to_string(pid) + "\n");
   }
 
+  // Null, "nobody knows", counts as running.
+  static bool runs(const Json& info) { return info.at("status").at("running") != false; }
+
+  // The supervisor knows best; that of a lost task cannot be asked.
+  std::uint64_t live_processes(Task& task, const Json& published) {
+    if (published.at("status").at("state") == "lost") return processes_.of(task, published).size();
+    const Json& info = task.info(true);
+    return info.value("descendants", std::uint64_t{0}) + (runs(info) ? 1 : 0);  // restarted meanwhile
+  }
+
+  TaskProcesses processes_;
   Selector selector_;
 };
 

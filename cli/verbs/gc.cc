@@ -16,8 +16,10 @@ class GcVerb : public Verb {
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     if (!positionals.empty())
       throw UsageError("gc: it takes no tasks; see 'bgtask delete' and 'bgtask clean'");
+    const TaskPool* pool = session.pool_if_there();
+    if (pool == nullptr) return 0;
     std::string pids;
-    for (const pid_t pid : session.pool().gc())
+    for (const pid_t pid : pool->gc())
       pids += std::to_string(pid) + "\n";
     write_stdout(pids);
     return 0;

@@ -4,6 +4,7 @@
 #include "cli/escaping.h"
 #include "cli/output_format.h"
 #include "cli/selector.h"
+#include "cli/table.h"
 #include "cli/task_table.h"
 #include "cli/verb.h"
 

@@ -1,7 +1,10 @@
 // bgtask kill: one signal to tasks.
 
+#include <csignal>
+
 #include "cli/action_report.h"
 #include "cli/selector.h"
+#include "cli/sizes_and_times.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
 #include "protocol/wire/signals.h"
@@ -14,14 +17,13 @@ Scope scope_named(const std::string& name) {
   return name == "tree" ? Scope::kTree : Scope::kGroup;
 }
 
-bool is_number(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-int checked_number(const std::string& text) {
-  const auto number = is_number(text) && text.size() <= 2 ? std::stoi(text) : 0;
-  if (number < 1 || number > 64) throw UsageError("'" + text + "' is not a signal (1 to 64)");
-  return number;
+// A number, or a name in any case.
+int parse_signal(const std::string& text) {
+  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  const auto signal =
+      number ? wire::signal_number(Json(parse_count(text))) : wire::signal_number(std::string_view(text));
+  if (!signal) throw UsageError("'" + text + "' is not a signal (a name such as TERM, or 1 to 64)");
+  return *signal;
 }
 
 class KillVerb : public Verb {
@@ -32,8 +34,8 @@ class KillVerb : public Verb {
                       "bgtask kill -s TERM --scope tree web", "bgtask kill -HUP @last",
                       "bgtask kill -s USR1 -l team=web --state running"});
     command.option("-s,--signal", "SIG",
-                   "name (TERM, sigterm, RTMIN+3) or number; also -TERM, -9. Default: KILL",
-                   [this](const std::string& text) { set_signal(text); });
+                   "name (TERM, SIGTERM, term, RTMIN+3) or number; also -TERM, -9. Default: KILL",
+                   [this](const std::string& text) { signal_ = parse_signal(text); });
     command.choice("--scope", {"process", "group", "tree"},
                    "the child, its process group (default), or it and all its descendants", &scope_);
     declare_selector(command, selector_);
@@ -49,28 +51,16 @@ class KillVerb : public Verb {
   }
 
  private:
-  void set_signal(const std::string& text) {
-    if (is_number(text)) {
-      signal_ = checked_number(text);
-      shown_ = text;
-      return;
-    }
-    const std::optional<int> number = wire::signal_number(std::string_view(text));
-    if (!number) throw UsageError("'" + text + "' is not a signal");
-    shown_ = wire::signal_name(*number);
-    signal_ = *number;
-  }
-
   Report signal(Task& task) {
     return [this, pid = task.pid(), count = task.kill(signal_, scope_named(scope_))] {
+      const std::string name = wire::signal_name(signal_);
       report_.add(
-          {{"pid", pid}, {"signal", shown_}, {"signalled", count}},
-          "sent " + shown_ + " to " + count_of(count, "process", "processes") + " of " + std::to_string(pid));
+          {{"pid", pid}, {"signal", name}, {"signalled", count}},
+          "sent " + name + " to " + count_of(count, "process", "processes") + " of " + std::to_string(pid));
     };
   }
 
-  Signal signal_ = std::string("KILL");
-  std::string shown_ = "KILL";
+  int signal_ = SIGKILL;
   std::string scope_ = "group";
   Selector selector_;
   ActionReport report_;

@@ -49,13 +49,15 @@ class MetaVerb : public Verb {
     command.examples(
         {"bgtask meta 4711                    # all of it, as JSON",
          "bgtask meta web team                # one value",
-         "bgtask meta web team=web tries=3    # numbers, true, false, null, [..] and {..} are JSON",
-         "bgtask meta web note-               # removes a key",
+         "bgtask meta web team=web tries=3 version=1.10   # 3 is a number, 1.10 a text: see docs/cli.md",
+         "bgtask meta web --meta-json 'zip=\"01234\"'", "bgtask meta web note-               # removes a key",
          "bgtask meta 4711 '{\"progress\": {\"done\": 10}}'   # merged deeply",
          "bgtask meta progress=50             # inside a task: its own; a number or @last first names "
          "another",
          "bgtask meta -l team=web checked=true"});
     declare_selector(command, selector_);
+    command.options("--meta-json", "KEY=JSON", "set KEY to this JSON, whatever it is",
+                    [this](const std::string& text) { json_.update(parse_json_assignment(text)); });
     command.choice("-o,--output", {"json", "jsonl"}, "values as JSON; after a change, print the new metadata",
                    &format_);
   }
@@ -63,7 +65,9 @@ class MetaVerb : public Verb {
   int execute(Session& session, const std::vector<std::string>& positionals) override {
     std::vector<std::string> words = positionals;
     const bool own = take_task(words);
-    const MetaRequest request = parse_request(words);
+    MetaRequest request = parse_request(words);
+    request.changes.update(json_);
+    check_task_name(request.changes);
     if (own) {
       Task task = session.own_task();
       return apply(task, request);
@@ -128,6 +132,7 @@ class MetaVerb : public Verb {
 
   Selector selector_;
   std::string format_;
+  Json json_ = Json::object();
 };
 
 }  // namespace

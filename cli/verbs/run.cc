@@ -6,10 +6,11 @@
 #include <csignal>
 #include <memory>
 
+#include "cli/conditions.h"
 #include "cli/console.h"
+#include "cli/exec_hint.h"
 #include "cli/exit_status.h"
 #include "cli/interruption.h"
-#include "cli/named_start.h"
 #include "cli/run_options.h"
 #include "cli/sizes_and_times.h"
 #include "cli/stay.h"
@@ -51,8 +52,10 @@ class RunVerb : public Verb {
       Obtained obtained = obtain(pool);
       return attend(obtained.task, obtained.started, interruption ? &*interruption : nullptr);
     } catch (const Error& error) {
-      say(error.what());
-      return exit_status_of_failure(error);
+      const int status = exit_status_of_failure(error);
+      const std::string hint = status == kExitFailure ? "" : exec_hint(options_, error.os_error());
+      say(error.what() + (hint.empty() ? "" : "; " + hint));
+      return status;
     }
   }
 
@@ -83,9 +86,14 @@ class RunVerb : public Verb {
   }
 
   void declare_keeping(Command& command) {
-    command.option("-n,--name", "NAME", "the task's name: meta.name", &name_);
+    command.option("-n,--name", "NAME", "the task's name: meta.name", [this](const std::string& text) {
+      check_task_name({{"name", text}});
+      name_ = text;
+    });
     command.options("-m,--meta,--label", "K=V", "metadata, as for 'bgtask meta'",
                     [this](const std::string& text) { add_meta(options_, text); });
+    command.options("--meta-json", "K=JSON", "metadata that is this JSON, whatever it is",
+                    [this](const std::string& text) { add_meta_json(options_, text); });
     command.option("--buffer", "SIZE", "how much output is kept, for each stream (default: 1M)",
                    [this](const std::string& text) { options_.buffer = parse_size(text); });
     command.option("--retain", "SIZE", "how much stays readable after it was consumed (default: 0)",
@@ -150,6 +158,7 @@ class RunVerb : public Verb {
     if (!if_exists_.empty() && name_.empty()) throw UsageError("run: --if-exists needs --name");
     if (foreground()) check_foreground();
     if (!name_.empty()) options_.meta["name"] = name_;
+    check_task_name(options_.meta);
     options_.stdin = interactive_ ? StdinMode::kPipe : StdinMode::kNull;
     const bool block = overflow_ == "block" || (overflow_.empty() && takes_output());
     options_.overflow = block ? Overflow::kBlock : Overflow::kDrop;
@@ -219,15 +228,21 @@ class RunVerb : public Verb {
 
   bool shell_given() const { return !shell_.empty(); }
 
+  IfExists policy() const {
+    if (if_exists_ == "fail") return IfExists::kFail;
+    if (if_exists_ == "replace") return IfExists::kReplace;
+    return if_exists_ == "restart" ? IfExists::kRestart : IfExists::kAttach;
+  }
+
   // A new task, or the one --if-exists says.
   Obtained obtain(const TaskPool& pool) {
-    std::unique_ptr<NamedStartLock> lock;
     if (!if_exists_.empty()) {
-      lock = std::make_unique<NamedStartLock>(pool);
-      if (auto existing = settle_existing(pool, name_, if_exists_)) return {*existing, false};
-    } else if (!name_.empty()) {
-      warn_of_namesakes(pool);
+      const StartedOnce once = pool.start_once(options_, policy());
+      if (policy() == IfExists::kRestart && !once.started && !once.restarted)
+        say(std::to_string(once.task.pid()) + " is still running, nothing done");
+      return {once.task, once.started};
     }
+    if (!name_.empty()) warn_of_namesakes(pool);
     return {pool.spawn(options_), true};
   }
 

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/run_options.h"
+#include "cli/similar.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
 
@@ -69,8 +70,27 @@ TEST(Verbs, AreFoundByNameAndAlias) {
     EXPECT_NE(find_verb(name), nullptr) << name;
   }
   EXPECT_EQ(find_verb("frobnicate"), nullptr);
+}
+
+TEST(Verbs, AreSuggestedForTypos) {
   EXPECT_EQ(similar_verb("lgos"), "logs");
+  EXPECT_EQ(similar_verb("infoo"), "info");
   EXPECT_EQ(similar_verb("frobnicate"), "");
+}
+
+TEST(Verbs, ThatEndOrRemoveAreNeverSuggested) {
+  for (const char* typo : {"kil", "stpo", "delte", "claen", "g", "gcc", "rstart", "restrat"})
+    EXPECT_EQ(similar_verb(typo), "") << typo;
+}
+
+TEST(MostSimilarTest, IsTheNearestWordIfThereIsOne) {
+  EXPECT_EQ(edit_distance("web", "wbe"), 1u) << "neighbours that are swapped";
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(most_similar("wbe", {"db", "web", "worker"}), "web");
+  EXPECT_EQ(most_similar("web3", {"web1", "web2"}), "") << "equally near";
+  EXPECT_EQ(most_similar("web3", {"web1", "web1"}), "web1");
+  EXPECT_EQ(most_similar("x", {"a", "bc"}), "") << "nothing in common";
 }
 
 TEST(Verbs, AllHaveHelpWithExamples) {

@@ -78,6 +78,24 @@ TEST_F(CommandTest, WrongUsageIs125AndHelpIs0) {
   }
 }
 
+TEST_F(CommandTest, ACommandThatCannotBeRunIsExplained) {
+  const std::string script = pool_ + "/.script";
+  const auto says = [&](const std::string& text, const std::string& hint) {
+    std::ofstream(script) << text;
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    const auto result = bgtask({"run", script});
+    EXPECT_NE(result.err.find(hint), std::string::npos) << result.err;
+    return result.status;
+  };
+  EXPECT_EQ(says("#!/no/such/program\n", "; the file is there, but not its interpreter '/no/such/program'\n"),
+            127);
+  EXPECT_EQ(says("#!/bin/sh\r\n", "carriage return"), 127);
+  EXPECT_EQ(says("echo hello\n", "; a script needs a first line such as #!/bin/sh\n"), 126);
+  EXPECT_NE(bgtask({"run", "echo hello"}).err.find("give -c"), std::string::npos);
+  EXPECT_NE(bgtask({"run", "A=1", "env"}).err.find("give -e A=1"), std::string::npos);
+  std::filesystem::remove(script);
+}
+
 TEST_F(CommandTest, CommandsThatCannotBeRunAre126And127) {
   EXPECT_EQ(bgtask({"run", "/nonexistent/program"}).status, 127);
   EXPECT_EQ(bgtask({"run", "no-such-program-anywhere"}).status, 127);
@@ -223,6 +241,20 @@ TEST_F(CommandTest, SignalsSayWhatTheySent) {
   EXPECT_EQ(bgtask({"stop", "-t", "30", pid}).status, 0);
   EXPECT_EQ(wait(pid), 143);
   EXPECT_EQ(bgtask({"stop", pid}).status, 0) << "ended already: nothing to do";
+}
+
+TEST_F(CommandTest, SignalsMayBeNamedInAnyWay) {
+  const std::string pid = run({"-c", "trap 'echo got' TERM; echo ready; while :; do sleep 0.02; done"});
+  ASSERT_EQ(bgtask({"wait", "--for", "output", "--timeout", "30s", pid}).status, 0);
+  for (const Words& signal : {Words{"-s", "term"}, Words{"-s", "SIGTERM"}, Words{"-s", "15"}, Words{"-term"},
+                              Words{"-TERM"}, Words{"-15"}}) {
+    Words arguments = signal;
+    arguments.insert(arguments.begin(), "kill");
+    arguments.insert(arguments.end(), {"--scope", "process", pid});
+    EXPECT_EQ(bgtask(arguments).err, "bgtask: sent TERM to 1 process of " + pid + "\n") << signal[0];
+  }
+  for (const char* signal : {"0", "65", "99999999999999999999", "NOSUCH", ""})
+    EXPECT_EQ(bgtask({"kill", "-s", signal, pid}).status, 125) << signal;
 }
 
 TEST_F(CommandTest, OneFailureDoesNotKeepTheOthers) {

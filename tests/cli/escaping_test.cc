@@ -32,12 +32,6 @@ TEST(Escaping, ShowsBytesThatAreNoUtf8) {
   EXPECT_EQ(escaped("\xc0\xaf"), "\\xc0\\xaf") << "an overlong form";
 }
 
-TEST(Escaping, CutsByColumns) {
-  EXPECT_EQ(display_width("grün"), 4u);
-  EXPECT_EQ(cut_to_width("grün", 4), "grün");
-  EXPECT_EQ(cut_to_width("grünes", 4), "grü…");
-}
-
 TEST(TerminalFilter, KeepsLinesTabsAndColours) {
   TerminalFilter filter;
   EXPECT_EQ(filter.feed("a\tb\n\x1b[1;31mred\x1b[0m\n"), "a\tb\n\x1b[1;31mred\x1b[0m\n");
