@@ -8,6 +8,7 @@
 #include "cli/escaping.h"
 #include "cli/follow.h"
 #include "cli/task_table.h"
+#include "cli/text_width.h"
 
 namespace bgtask::cli {
 namespace {

@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
                            o.limits = {{"core", {2, 1}}};
                          }},
                     Case{"user 'no-such-user-here'", [](SpawnOptions& o) { o.user = "no-such-user-here"; }},
-                    Case{"user '987654321'", [](SpawnOptions& o) { o.user = "4294967295"; }},
+                    Case{"user '4294967295'", [](SpawnOptions& o) { o.user = "4294967295"; }},
                     Case{"user '-1'", [](SpawnOptions& o) { o.user = "-1"; }},
                     Case{"user '4294967296'", [](SpawnOptions& o) { o.user = "4294967296"; }},
                     Case{"user", [](SpawnOptions& o) { o.user = "root\0x"s; }},
