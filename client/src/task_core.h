@@ -41,8 +41,8 @@ class TaskCore {
 
   /// The same, opened for the caller: it does not stay open here.
   Result<TaskDirectory> open_directory();
-  /// The pool of a task that has been looked up, to be shared among many tasks, and the other way round: `pool`
-  /// stands for a directory that this task has open as well.
+  /// The pool of a task that has been looked up, to be shared among many tasks, and the other way round:
+  /// `pool` stands for a directory that this task has open as well.
   const std::shared_ptr<const PoolDirectory>& shared_pool() const { return pool_; }
   void share_pool(std::shared_ptr<const PoolDirectory> pool) { pool_ = std::move(pool); }
 

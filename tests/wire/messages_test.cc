@@ -103,7 +103,7 @@ TEST(Messages, FormsOfOneValueAreOne) {
 
 TEST(Messages, RepliesComeBackAsTheyWere) {
   const Json counters{{"missed", 1}, {"start", 2},  {"consumed", 3}, {"limit", 4},
-                      {"lost", 5},   {"gap", true}, {"eof", true},     {"taken", 1}};
+                      {"lost", 5},   {"gap", true}, {"eof", true},   {"taken", 1}};
   Json read = counters;
   read.update({{"offset", 9}, {"data", binary_value("text")}});
   EXPECT_EQ(encode(decode<ReadReply>(read)), read);

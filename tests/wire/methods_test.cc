@@ -97,9 +97,10 @@ TEST(Methods, TheContractsMethodsAreAllThere) {
     EXPECT_TRUE(names.insert(method.name).second);
     EXPECT_EQ(find_method(method.name), &method);
   }
-  EXPECT_EQ(names, (std::set<std::string_view>{"ping", "methods", "info", "apply_meta", "kill", "pause",
-                                               "resume", "restart", "stop", "delete", "stream_info", "read", "output",
-                                               "write", "close", "wait", "subscribe", "unsubscribe"}));
+  EXPECT_EQ(names,
+            (std::set<std::string_view>{"ping", "methods", "info", "apply_meta", "kill", "pause", "resume",
+                                        "restart", "stop", "delete", "stream_info", "read", "output", "write",
+                                        "close", "wait", "subscribe", "unsubscribe"}));
   EXPECT_EQ(find_method("Ping"), nullptr);
   EXPECT_EQ(find_method(""), nullptr);
 }

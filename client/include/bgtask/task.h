@@ -170,7 +170,7 @@ struct StopReceipt {
 struct RemoveOptions {
   std::optional<Seconds> grace = {};  ///< between the stop signal and KILL; none: the task's own
                                       ///< `stop_grace`, if it was started with one, else 3 s
-  bool collect = false;  ///< hand back the output nobody had consumed
+  bool collect = false;               ///< hand back the output nobody had consumed
 };
 
 /// What a delete did.

@@ -40,8 +40,8 @@ inline constexpr auto kMembers<Chunk> = std::tuple{
 template <>
 inline constexpr auto kMembers<OutputReply> =
     std::tuple{required("chunks", &OutputReply::chunks), required("next", &OutputReply::next),
-               required("lost", &OutputReply::lost), required("taken", &OutputReply::taken),
-               required("gap", &OutputReply::gap), required("eof", &OutputReply::eof)};
+               required("lost", &OutputReply::lost),     required("taken", &OutputReply::taken),
+               required("gap", &OutputReply::gap),       required("eof", &OutputReply::eof)};
 template <>
 inline constexpr auto kMembers<WriteReply> =
     std::tuple{required("accepted", &WriteReply::accepted), required("pending", &WriteReply::pending),
