@@ -13,7 +13,6 @@ namespace bgtask::cli {
 /// \u{202e}; everything else as it is. The result is one line.
 std::string escaped(std::string_view text);
 
-
 /// Makes a stream of output harmless for a terminal, piece by piece: newline, tab and SGR colour sequences
 /// stay, other controls become visible as with escaped(). Keeps what a piece left unfinished until the next.
 class TerminalFilter {
