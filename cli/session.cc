@@ -1,6 +1,8 @@
 #include "cli/session.h"
 
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "cli/usage_error.h"
 
@@ -17,7 +19,11 @@ const TaskPool& Session::pool() {
 
 const TaskPool* Session::pool_if_there() {
   try {
-    return &pool();
+    const TaskPool& opened = pool();
+    std::error_code unknown;
+    if (!std::filesystem::exists(opened.path(), unknown) && !unknown)
+      why_missing_ = "there is no pool " + opened.path().string();
+    return &opened;
   } catch (const Error& error) {
     if (error.code() != "not_found") throw;
     why_missing_ = error.what();

@@ -19,7 +19,7 @@ class Session {
   /// The same for verbs that only look: nullptr where there is no such directory, which is a pool without
   /// tasks to them. \throws bgtask::Error
   const TaskPool* pool_if_there();
-  /// Why pool_if_there() found none; empty if it did.
+  /// Why the pool of pool_if_there() is missing; empty if it is there.
   const std::string& why_missing() const { return why_missing_; }
   /// The same, and a pool named by --pool is made (0700) where there is none.
   const TaskPool& pool_made_if_missing();

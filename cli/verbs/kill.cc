@@ -19,7 +19,8 @@ Scope scope_named(const std::string& name) {
 
 // A number, or a name in any case.
 int parse_signal(const std::string& text) {
-  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool number =
+      !text.empty() && text.front() != '0' && text.find_first_not_of("0123456789") == std::string::npos;
   const auto signal =
       number ? wire::signal_number(Json(parse_count(text))) : wire::signal_number(std::string_view(text));
   if (!signal) throw UsageError("'" + text + "' is not a signal (a name such as TERM, or 1 to 64)");

@@ -45,7 +45,7 @@ Json name_in(const SpawnOptions& options) {
 
 StartedOnce TaskPool::start_once(const SpawnOptions& options, IfExists policy) const {
   const Json name = name_in(options);
-  const io::UniqueFd lock = value_or_throw(lock_pool(*impl_->directory));
+  const io::UniqueFd lock = value_or_throw(lock_pool(*impl_->required()));
   std::vector<Task> existing = tasks_named(*this, name);
   if (policy == IfExists::kReplace) {
     for (Task& task : existing)

@@ -13,6 +13,7 @@
 #include "protocol/io/directory_names.h"
 #include "protocol/io/files.h"
 #include "protocol/io/process_stat.h"
+#include "protocol/taskdir/keys.h"
 #include "protocol/taskdir/names.h"
 #include "protocol/wire/codec.h"
 #include "protocol/wire/launch.h"
@@ -96,7 +97,7 @@ std::string token_of(const TaskDirectory& task) {
 }
 
 bool was_adopted(const Json& info) {
-  const auto former = info.find("former_pids");
+  const auto former = info.find(taskdir::key::kFormerPids);
   return former != info.end() && former->is_array() && !former->empty();
 }
 

@@ -77,9 +77,13 @@ Result<std::unique_ptr<Rings>> Rings::take_over(int directory, const wire::Launc
   if (spec.rings_in_memory) {
     auto rings = create(directory, spec);
     if (!rings) return rings;
-    (*rings)->out.begin_at(published.out.positions.limit);
-    (*rings)->err.begin_at(published.err.positions.limit);
-    (*rings)->data.begin_at(published.data.positions.limit);
+    // What was not consumed went with the memory.
+    const auto lost = [](const ring::Positions& last) {
+      return last.lost + (last.limit - std::min(last.limit, last.consumed));
+    };
+    (*rings)->out.begin_at(published.out.positions.limit, lost(published.out.positions));
+    (*rings)->err.begin_at(published.err.positions.limit, lost(published.err.positions));
+    (*rings)->data.begin_at(published.data.positions.limit, lost(published.data.positions));
     continue_stream(**rings, StreamId::kStdout, published.out);
     continue_stream(**rings, StreamId::kStderr, published.err);
     continue_stream(**rings, StreamId::kData, published.data);

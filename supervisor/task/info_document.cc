@@ -104,8 +104,10 @@ Json InfoDocument::live(uint64_t clients) const {
     return member.pid == life.child();
   });
   const bool seen = child != members.end();
-  info.live.emplace().clients = clients;
-  if (look.complete) info.live->descendants = members.size() - (seen ? 1 : 0);
+  taskdir::StatusDocument::Live of_this_moment;
+  of_this_moment.clients = clients;
+  if (look.complete) of_this_moment.descendants = members.size() - (seen ? 1 : 0);
+  info.live = of_this_moment;
   if (life.child()) {
     if (auto stat = seen ? child->stat : process_stat(*life.child())) {
       info.usage = taskdir::Usage{seconds_of_ticks(stat->user_ticks), seconds_of_ticks(stat->system_ticks),

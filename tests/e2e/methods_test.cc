@@ -139,9 +139,10 @@ Json all_right(const wire::Method& method, Encoding encoding) {
 }
 
 TEST_P(MethodsTest, AreThoseOfTheContract) {
-  const std::set<std::string> contract = {
-      "ping",        "methods", "info",   "apply_meta", "kill",  "pause", "resume",    "restart",    "delete",
-      "stream_info", "read",    "output", "write",      "close", "wait",  "subscribe", "unsubscribe"};
+  const std::set<std::string> contract = {"ping",      "methods",     "info",    "apply_meta", "kill",
+                                          "pause",     "resume",      "restart", "delete",     "stream_info",
+                                          "read",      "output",      "write",   "close",      "wait",
+                                          "subscribe", "unsubscribe", "stop"};
   std::set<std::string> table;
   for (const wire::Method& method : wire::methods())
     table.insert(std::string(method.name));
@@ -163,6 +164,8 @@ TEST_P(MethodsTest, TheContractsParametersAreThere) {
       {"apply_meta", {"meta"}},
       {"kill", {"signal", "scope"}},
       {"pause", {"pause"}},
+      {"restart", {"force"}},
+      {"stop", {"grace", "signal"}},
       {"delete", {"grace", "collect"}},
       {"stream_info", {"stream"}},
       {"read", {"stream", "offset", "count", "peek", "discard"}},
@@ -239,6 +242,7 @@ TEST_P(MethodsTest, AStreamThatDoesNotFitIsNamed) {
 TEST_P(MethodsTest, AllHaveAnAnswerWhereTheParametersAreRight) {
   for (const wire::Method& method : wire::methods()) {
     if (method.id == wire::MethodId::kDelete || method.id == wire::MethodId::kWait) continue;
+    if (method.id == wire::MethodId::kStop) continue;  // the later methods need a running task
     Json params = all_right(method, GetParam());
     if (method.id == wire::MethodId::kRead) params["stream"] = "stdout";
     if (method.id == wire::MethodId::kKill) params["signal"] = "CONT";

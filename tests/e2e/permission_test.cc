@@ -318,7 +318,7 @@ TEST_F(PermissionTest, AUserWithoutAPoolIsToldHowToGetOne) {
     unsetenv("BGTASK_POOL");
     unsetenv("XDG_RUNTIME_DIR");
     try {
-      TaskPool::default_pool();
+      TaskPool::default_pool().spawn({.exec = {"true"}});
     } catch (const Error& error) {
       return error.code() + " " + error.what();
     }

@@ -325,6 +325,7 @@ TEST_F(E2eTest, InfoHasEveryKeyOfTheContract) {
                                              {"lost", 0},
                                              {"eof", false},
                                              {"error", nullptr},
+                                             {"gap", false},
                                              {"capacity", 1'048'576}}));
   const Json published = Json::parse(read_whole(directory_of(task) / "status"));
   for (const char* key : {"clients", "descendants"})

@@ -223,7 +223,7 @@ TEST_F(SearchTest, APoolThatCannotBeTrustedIsRefused) {
   const auto refusal = [&](const std::string& name) {
     return error_of([&] { TaskPool(base() / name); }).code();
   };
-  EXPECT_EQ(refusal("absent"), "not_found");
+  EXPECT_TRUE(TaskPool(base() / "absent").search(Json::object()).empty()) << "a missing pool is an empty one";
   mkdir((base() / "open").c_str(), 0700);
   chmod((base() / "open").c_str(), 0777);
   EXPECT_EQ(refusal("open"), "unsafe_pool");

@@ -95,7 +95,7 @@ TEST_F(SmallLimitsTest, OfFileSizesAreATypedErrorOrATaskThatWorks) {
 // The soft limit may be raised up to the hard one: the supervisor does so for itself.
 TEST_F(SmallLimitsTest, ThatAreSoftBindTheCommandOnly) {
   const std::string limits =
-      "prlimit --as=20000000: --data=18000000: --nofile=9: --fsize=4096: --cpu=77: --stack=65536: ";
+      "prlimit --as=20000000: --data=18000000: --nofile=40: --fsize=4096: --cpu=77: --stack=65536: ";
   const std::string show = "ulimit -v; ulimit -d; ulimit -n; ulimit -f; ulimit -t; ulimit -s";
   const ProgramResult result =
       run_program({"/bin/sh", "-c",
@@ -103,10 +103,10 @@ TEST_F(SmallLimitsTest, ThatAreSoftBindTheCommandOnly) {
   ASSERT_EQ(result.status, 0) << result.err;
   Task task(std::atoi(result.out.c_str()), pool().path());
   EXPECT_EQ(wait_exit(task)["exit_code"], 0);
-  EXPECT_EQ(task.stream("stdout").read().data, "19531\n17578\n9\n8\n77\n64\n");
+  EXPECT_EQ(task.stream("stdout").read().data, "19531\n17578\n40\n8\n77\n64\n");
   EXPECT_TRUE(task.restart());
   wait_exit(task);
-  EXPECT_EQ(task.stream("stdout").read().data, "19531\n17578\n9\n8\n77\n64\n");
+  EXPECT_EQ(task.stream("stdout").read().data, "19531\n17578\n40\n8\n77\n64\n");
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ class Model {
             {"data", data},         {"start", start},
             {"consumed", consumed}, {"limit", limit},
             {"lost", lost},         {"taken", missed - std::min(lost, missed)},
-            {"eof", false}};
+            {"eof", false},         {"gap", false}};
   }
   uint64_t retain_;
   bool block_;
