@@ -244,7 +244,7 @@ Output Task::output(const OutputOptions& options) {
 }
 
 std::uint64_t Task::follow(const std::function<bool(const Output&)>& callback, const OutputOptions& options) {
-  return follow({.output = options}, callback).next;
+  return follow(FollowOptions{.output = options}, callback).next;
 }
 
 FollowResult Task::follow(const FollowOptions& options, const std::function<bool(const Output&)>& callback) {

@@ -47,7 +47,7 @@ std::vector<RequestKind> request_kinds() {
       {"restart_running", "restart", Json::object(), false, false, expect_running, expect_running},
       {"stop",
        "stop",
-       {{"grace", 60}},
+       {{"grace", 1}},
        false,
        true,
        [](Task& task) {

@@ -46,7 +46,8 @@ const Step kSteps[] = {
     {"kill tree", [](Task& task) { task.kill("KILL", Scope::kTree); }, {"", "already_exited"}},
     {"pause", [](Task& task) { task.pause(); }, {"", "already_exited"}},
     {"resume", [](Task& task) { task.resume(); }, {"", "already_exited"}},
-    {"restart", [](Task& task) { task.restart(); }, {""}},
+    // exec_failed: the other client ended the new process before its exec.
+    {"restart", [](Task& task) { task.restart(); }, {"", "exec_failed"}},
     {"stop", [](Task& task) { task.stop({.grace = Seconds(0)}); }, {""}},
     {"delete", [](Task& task) { task.remove({.grace = Seconds(0)}); }, {""}},
 };

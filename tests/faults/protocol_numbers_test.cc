@@ -99,6 +99,7 @@ class ProtocolNumbers : public ProtocolFaultTest, public testing::WithParamInter
     params[std::string(param.name)] = value;
     const bool right = is_number_for(param.type, value);
     if (right && method.id == wire::MethodId::kDelete) return;  // has a case of its own
+    if (right && method.id == wire::MethodId::kStop) return;    // later methods need a running task
     if (right && method.id == wire::MethodId::kClose) return;   // the next write would find it closed
     SCOPED_TRACE(std::string(method.name) + " " + params.dump());
     const auto client = connect(GetParam());

@@ -213,7 +213,9 @@ TEST_F(ProtocolTerminal, G2_G10_OutputIsExactInAPipeAndHarmlessOnATerminal) {
                                              {"info", pid},
                                              {"read", pid}}) {
     const std::string shown = on_terminal(arguments);
-    EXPECT_NE(shown.find("xyz"), std::string::npos) << Json(arguments) << shown;
+    // Of a line with carriage returns, logs shows a terminal the last state only.
+    const char* expected = arguments[0] == "logs" ? "red" : "xyz";
+    EXPECT_NE(shown.find(expected), std::string::npos) << Json(arguments) << shown;
     EXPECT_EQ(harm_in(std::regex_replace(shown, colours, "")), "") << Json(arguments);
   }
 }
