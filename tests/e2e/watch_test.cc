@@ -16,7 +16,6 @@ namespace bgtask::e2e {
 namespace {
 
 using Kind = WatchEvent::Kind;
-constexpr Seconds kWatchPatience{kPatience};
 
 class WatchTest : public E2eTest {
  protected:

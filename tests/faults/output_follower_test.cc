@@ -131,6 +131,9 @@ TEST_F(StoppedFollower, G2_G3_OfTheCommandLineGoesOnWithTheTail) {
   }
   ASSERT_TRUE(
       eventually([&] { return std::filesystem::exists(out) && std::filesystem::file_size(out) == kSmall; }));
+  // Its subscription is in place: connected beside this test, and waiting.
+  ASSERT_TRUE(eventually(
+      [&] { return task.info(true)["clients"].get<int>() >= 2 && e2e::process_state(follower) == 'S'; }));
   ASSERT_TRUE(e2e::send_signal(follower, SIGSTOP));
   ASSERT_TRUE(eventually([&] { return e2e::process_state(follower) == 'T'; }));
   write(task, 8);
