@@ -614,9 +614,10 @@ namespace {
 bool is_supervisor_below(pid_t pid, const std::string& directory) {
   const std::string process = "/proc/" + std::to_string(pid);
   if (read_whole(process + "/comm") != "bgtask-supervis\n") return false;
-  for (const std::string& fd : names_in(process + "/fd")) {
+  std::error_code ended;  // another test's supervisor may end at any time
+  for (fs::directory_iterator fd(process + "/fd", ended), none; !ended && fd != none; fd.increment(ended)) {
     std::error_code ignored;
-    if (fs::read_symlink(process + "/fd/" + fd, ignored).string().starts_with(directory)) return true;
+    if (fs::read_symlink(fd->path(), ignored).string().starts_with(directory)) return true;
   }
   return false;
 }
