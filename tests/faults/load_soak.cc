@@ -45,7 +45,7 @@ const std::vector<SoakClient::Act>& SoakClient::acts() {
       {"follow", 4, &SoakClient::follow, {}},
       {"kill", 4, &SoakClient::kill, {}},
       {"pause", 6, &SoakClient::pause, {}},
-      {"restart", 8, &SoakClient::restart, {}},
+      {"restart", 8, &SoakClient::restart, {"exec_failed"}},
       {"remove", 4, &SoakClient::remove, {"running"}},
       {"meta", 5, &SoakClient::meta, {}},
       {"wait", 4, &SoakClient::wait, {}},

@@ -167,7 +167,7 @@ TEST_F(OutputOrder, G4_ADescendantThatHoldsAStreamDelaysItsEndAndNotTheExit) {
       }
     }
     EXPECT_EQ(events, std::vector<std::string>{"late\n"});
-    ASSERT_TRUE(task.restart());
+    ASSERT_TRUE(task.restart({.force = true}));
   }
 }
 
