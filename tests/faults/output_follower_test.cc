@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20, kSmall = 64 * 1024;
 constexpr Milliseconds kPatienceForEach{20};  // mebibyte, on a machine that has much else to do
-constexpr int64_t kSlackKib = 2048;           // of the peak, which has a page for a client now and then twice
+constexpr int64_t kSlackKib = 4096;           // of the peak: a page as chunks, document and frame at once
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
