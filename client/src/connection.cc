@@ -167,10 +167,11 @@ void Connection::send_some() {
 
 void Connection::receive_some(Deadline deadline) {
   limit_receiving(deadline);
-  std::array<char, kReceiveStep> buffer;
-  const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+  const auto buffer =
+      std::make_unique_for_overwrite<char[]>(kReceiveStep);  // not on the stack: it may be small
+  const ssize_t received = ::recv(socket_.get(), buffer.get(), kReceiveStep, 0);
   if (received > 0) {
-    session_.received({buffer.data(), static_cast<size_t>(received)});
+    session_.received({buffer.get(), static_cast<size_t>(received)});
   } else if (received == 0 || (errno != EAGAIN && errno != EINTR)) {
     at_end_ = true;
   }
