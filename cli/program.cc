@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <exception>
 #include <optional>
 
@@ -9,10 +10,14 @@
 #include "cli/exit_status.h"
 #include "cli/usage_error.h"
 #include "cli/verb.h"
+#include "protocol/io/own_limits.h"
 #include "protocol/wire/signals.h"
 
 namespace bgtask::cli {
 namespace {
+
+/// Several times what any verb has been seen to take.
+constexpr std::uint64_t kLeastStack = 32 * 1024;
 
 // The command line, taken apart as far as it does not depend on the verb.
 struct Invocation {
@@ -123,6 +128,10 @@ int dispatch(const std::vector<std::string>& arguments) {
   if (invocation.version) {
     write_stdout("bgtask " BGTASK_VERSION "\n");
     return 0;
+  }
+  if (const std::string limit = io::stack_left_below(kLeastStack); !limit.empty()) {
+    say(limit);  // not thrown: that takes stack
+    return kExitFailure;
   }
   const bool help_verb = invocation.verb == "help";
   if (help_verb) invocation.verb = invocation.rest.empty() ? "" : invocation.rest.front();

@@ -1,5 +1,6 @@
 #include "protocol/io/own_limits.h"
 
+#include <sys/auxv.h>
 #include <sys/resource.h>
 
 namespace bgtask::io {
@@ -35,6 +36,17 @@ std::string memory_limits_below(uint64_t bytes) {
 
 std::string small_stack_limit() {
   return if_below(kStack, kLeastStack);
+}
+
+std::string stack_left_below(uint64_t bytes) {
+  rlimit now{};
+  if (::getrlimit(RLIMIT_STACK, &now) != 0 || now.rlim_cur == RLIM_INFINITY) return "";
+  // The kernel puts the program's name at the very top of the stack (fs/exec.c: bprm_mm_init, copy_strings).
+  const uint64_t top = ::getauxval(AT_EXECFN);
+  const uint64_t used = top - reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (top == 0 || now.rlim_cur >= used + bytes) return "";
+  return "RLIMIT_STACK is " + std::to_string(now.rlim_cur) + " bytes, of which " + std::to_string(used) +
+         " are taken by arguments and environment: raise it (ulimit -s)";
 }
 
 std::string file_size_limit() {
